@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+#
+# make                  the library and the examples, and the modules for the
+#                       running kernel where its headers are installed
+# make demo             boot a real kernel in a VM and share a buffer there
+# make check            all tests and lint, on every kernel that we support
+# make install          library, headers and .pc files  [DESTDIR= PREFIX=]
+# make modules          the kernel modules              [KERNELDIR=]
+# make modules_install  and where modprobe finds them   [KERNELDIR=]
+# make clean            remove build/, where everything is built
+
+VERSION := 0.1.0
+SOVERSION := 1
+
+PREFIX ?= /usr/local
+KERNELDIR ?= /lib/modules/$(shell uname -r)/build
+
+B := build
+LIBDIR := $(DESTDIR)$(PREFIX)/lib
+INCDIR := $(DESTDIR)$(PREFIX)/include
+
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(CFLAGS) $(WERROR)
+ALL_CPPFLAGS = -D_GNU_SOURCE -MMD -MP -I$(B)/include $(CPPFLAGS)
+
+LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
+PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
+EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
+
+# The headers as they are installed: ours beside the system's, not all of uapi.
+HEADERS := ion/ion.h linux/ion.h linux/vion.h $(addprefix ion-legacy/, \
+	ion/ion.h linux/ion.h cutils/log.h ion_test_module.h)
+INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
+
+# What a fresh Debian needs.
+VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils busybox-static \
+	qemu-system-x86 debian-archive-keyring
+CHECK_PACKAGES := $(VM_PACKAGES) libcmocka-dev libdrm-dev pkg-config sparse shellcheck \
+	perl
+
+all: lib examples
+	@if [ -e $(UTSRELEASE) ]; then \
+		$(MAKE) --no-print-directory modules; \
+	else \
+		echo "no kernel headers in $(KERNELDIR): modules not built"; \
+	fi
+
+lib: $(LIB) $(PC) $(INCLUDES)
+examples: $(EXAMPLES)
+tests: $(TESTS)
+
+# ---- the user side
+
+vpath %.h include/uapi lib/include
+$(INCLUDES): $(B)/include/%.h: %.h
+	@mkdir -p $(@D)
+	@cp $< $@
+
+$(B)/lib/%.o: lib/%.c | $(INCLUDES)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fPIC -c -o $@ $<
+
+$(B)/lib/libion.a: $(B)/lib/ion.o
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/lib/libion.so.$(SOVERSION): $(B)/lib/ion.o lib/libion.map
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(@F) \
+		-Wl,--version-script,lib/libion.map -Wl,-z,defs -o $@ $<
+
+$(B)/lib/libion.so: $(B)/lib/libion.so.$(SOVERSION)
+	@ln -sf $(<F) $@
+
+$(B)/lib/%.pc: lib/%.pc.in FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+
+$(B)/examples/%: examples/%.c $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
+		$(B)/lib/libion.a
+
+$(B)/tests/%: tests/%.c $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
+		$(B)/lib/libion.a -lcmocka -lpthread
+
+install: lib
+	install -d $(LIBDIR)/pkgconfig
+	install -m 644 $(B)/lib/libion.a $(LIBDIR)
+	install -m 755 $(B)/lib/libion.so.$(SOVERSION) $(LIBDIR)
+	ln -sf libion.so.$(SOVERSION) $(LIBDIR)/libion.so
+	install -m 644 $(PC) $(LIBDIR)/pkgconfig
+	for h in $(HEADERS); do \
+		install -D -m 644 $(B)/include/$$h $(INCDIR)/$$h || exit; \
+	done
+
+# ---- the kernel side
+
+# Kbuild builds beside the sources: so it gets a tree of links to them.
+UTSRELEASE = $(KERNELDIR)/include/generated/utsrelease.h
+kernel_release = $(shell sed -n 's/.*"\(.*\)".*/\1/p' $(UTSRELEASE))
+MODULES = $(B)/modules/$(kernel_release)
+KBUILD = $(MAKE) -C $(KERNELDIR) M=$(abspath $(MODULES))/kernel
+
+modules:
+	@test -e $(UTSRELEASE) || \
+		{ echo "no kernel headers in KERNELDIR=$(KERNELDIR)"; exit 1; }
+	@mkdir -p $(MODULES)
+	@cp -rsf $(abspath kernel) $(MODULES)
+	@ln -sfn $(abspath include) $(MODULES)/include
+	$(KBUILD) modules
+
+# Modules that use ours, built as anybody's driver would be.
+test_modules: modules
+	@for d in tests/kernel examples/driver; do \
+		mkdir -p $(MODULES)/$$d && \
+		cp -rsf $(abspath .)/$$d/. $(MODULES)/$$d && \
+		$(MAKE) -C $(KERNELDIR) M=$(abspath $(MODULES))/$$d \
+			KBUILD_EXTRA_SYMBOLS=$(abspath $(MODULES))/kernel/Module.symvers \
+			modules || exit; \
+	done
+
+modules_install: modules
+	$(KBUILD) modules_install
+
+# ---- in a VM
+
+demo:
+	@vm/packages $(VM_PACKAGES)
+	@$(MAKE) -s $(B)/examples/share
+	@vm/run $(B)/examples/share
+
+check:
+	@vm/packages $(CHECK_PACKAGES)
+	@tests/run
+
+clean:
+	rm -rf $(B)
+
+-include $(wildcard $(B)/*/*.d)
+
+FORCE:
+
+.PHONY: all lib examples tests install modules test_modules modules_install \
+	demo check clean
+.DELETE_ON_ERROR:

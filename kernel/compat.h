@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What differs between the kernels that the modules are built for. */
+#ifndef _ION_COMPAT_H
+#define _ION_COMPAT_H
+
+#include <linux/dma-buf.h>
+#include <linux/mmzone.h>
+#include <linux/module.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define ION_IMPORT_DMA_BUF_NS() MODULE_IMPORT_NS(DMA_BUF)
+#else
+#define ION_IMPORT_DMA_BUF_NS() MODULE_IMPORT_NS("DMA_BUF")
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+/* The reservation lock was not yet the caller's to take. */
+#define dma_buf_vmap_unlocked dma_buf_vmap
+#define dma_buf_vunmap_unlocked dma_buf_vunmap
+#endif
+
+/* The page allocator's largest block, inclusive. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define ION_MAX_ORDER (MAX_ORDER - 1)
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define ION_MAX_ORDER MAX_ORDER
+#else
+#define ION_MAX_ORDER MAX_PAGE_ORDER
+#endif
+
+#endif

@@ -1,0 +1,555 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A client: a table of handles. A handle is a reference to a dma-buf, ours or
+ * another exporter's, and means something only to its client.
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/fcntl.h>
+#include <linux/iosys-map.h>
+#include <linux/limits.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/rbtree.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "../compat.h"
+#include "buffer.h"
+#include "client.h"
+#include "heap.h"
+
+/**
+ * struct ion_client - who owns handles
+ * @lock: protects the handles, their table and tree. Taken before a dma-buf's
+ *	reservation lock; never held while user memory is touched.
+ * @handles: by id, which is what user space knows
+ * @next_id: where the search for a free id begins, so that ids come back late
+ * @buffers: by dma-buf, so that an import finds what is held already
+ * @heap_mask: the heaps that this client may allocate from
+ * @name: what it called itself
+ */
+struct ion_client {
+	struct mutex lock;
+	struct xarray handles;
+	u32 next_id;
+	struct rb_root buffers;
+	unsigned int heap_mask;
+	char *name;
+};
+
+/**
+ * struct ion_handle - a client's reference to a dma-buf
+ * @client: whose
+ * @dmabuf: the buffer, of which this is one reference
+ * @node: in the client's buffers
+ * @id: in the client's handles, 1 to INT_MAX
+ * @users: references that the client holds and may drop
+ * @pins: references of requests under way, which no client can drop
+ * @kmaps: calls to ion_map_kernel() not yet undone
+ * @map: the kernel mapping while @kmaps is not 0
+ *
+ * It lives while @users or @pins is not 0. User space reaches it only while
+ * @users is not 0.
+ */
+struct ion_handle {
+	struct ion_client *client;
+	struct dma_buf *dmabuf;
+	struct rb_node node;
+	int id;
+	unsigned int users;
+	unsigned int pins;
+	unsigned int kmaps;
+	struct iosys_map map;
+};
+
+/* The handle for a dma-buf, or where in the tree it would be. */
+static struct ion_handle *find_buffer(struct ion_client *client,
+				      struct dma_buf *dmabuf,
+				      struct rb_node **parent,
+				      struct rb_node ***link)
+{
+	*link = &client->buffers.rb_node;
+	*parent = NULL;
+
+	while (**link) {
+		struct ion_handle *handle;
+
+		*parent = **link;
+		handle = rb_entry(*parent, struct ion_handle, node);
+		if (dmabuf == handle->dmabuf)
+			return handle;
+		*link = dmabuf < handle->dmabuf ? &(*parent)->rb_left :
+						  &(*parent)->rb_right;
+	}
+	return NULL;
+}
+
+static struct ion_handle *find_id(struct ion_client *client, int id)
+{
+	struct ion_handle *handle;
+
+	if (id <= 0)
+		return NULL;
+	handle = xa_load(&client->handles, id);
+	return handle && handle->users ? handle : NULL;
+}
+
+static void free_handle(struct ion_handle *handle)
+{
+	if (handle->kmaps)
+		dma_buf_vunmap_unlocked(handle->dmabuf, &handle->map);
+	dma_buf_put(handle->dmabuf);
+	kfree(handle);
+}
+
+static void remove_if_unused(struct ion_handle *handle)
+{
+	struct ion_client *client = handle->client;
+
+	if (handle->users || handle->pins)
+		return;
+	rb_erase(&handle->node, &client->buffers);
+	xa_erase(&client->handles, handle->id);
+	free_handle(handle);
+}
+
+/**
+ * ion_handle_pin() - find or make the client's handle for a dma-buf
+ * @client: the client
+ * @dmabuf: the buffer; the handle takes a reference of its own
+ *
+ * The handle cannot go away until ion_handle_commit() turns the pin into a
+ * reference that the client holds, or ion_handle_abort() drops it. In between
+ * the client's own references are what they were: a request that fails has
+ * nothing to take back from user space.
+ *
+ * Return: the handle. ERR_PTR: -ENOMEM.
+ */
+struct ion_handle *ion_handle_pin(struct ion_client *client,
+				  struct dma_buf *dmabuf)
+{
+	struct rb_node *parent, **link;
+	struct ion_handle *handle;
+	u32 id;
+	int ret;
+
+	mutex_lock(&client->lock);
+	handle = find_buffer(client, dmabuf, &parent, &link);
+	if (handle) {
+		handle->pins++;
+		goto out;
+	}
+
+	handle = kzalloc(sizeof(*handle), GFP_KERNEL);
+	if (!handle) {
+		handle = ERR_PTR(-ENOMEM);
+		goto out;
+	}
+	ret = xa_alloc_cyclic(&client->handles, &id, handle,
+			      XA_LIMIT(1, INT_MAX), &client->next_id,
+			      GFP_KERNEL);
+	if (ret < 0) {
+		kfree(handle);
+		handle = ERR_PTR(-ENOMEM);
+		goto out;
+	}
+	get_dma_buf(dmabuf);
+	handle->client = client;
+	handle->dmabuf = dmabuf;
+	handle->id = id;
+	handle->pins = 1;
+	rb_link_node(&handle->node, parent, link);
+	rb_insert_color(&handle->node, &client->buffers);
+out:
+	mutex_unlock(&client->lock);
+	return handle;
+}
+
+/**
+ * ion_handle_id() - the number that user space knows a handle by
+ * @handle: a handle that cannot go away
+ *
+ * Return: 1 to INT_MAX.
+ */
+int ion_handle_id(struct ion_handle *handle)
+{
+	return handle->id;
+}
+
+/**
+ * ion_handle_commit() - give a pinned reference to the client
+ * @handle: what ion_handle_pin() returned; may be gone afterwards
+ */
+void ion_handle_commit(struct ion_handle *handle)
+{
+	struct ion_client *client = handle->client;
+
+	mutex_lock(&client->lock);
+	/* Past that many, the count stays and the client's end frees it. */
+	if (handle->users != UINT_MAX)
+		handle->users++;
+	handle->pins--;
+	mutex_unlock(&client->lock);
+}
+
+/**
+ * ion_handle_abort() - drop a pinned reference
+ * @handle: what ion_handle_pin() returned; may be gone afterwards
+ */
+void ion_handle_abort(struct ion_handle *handle)
+{
+	struct ion_client *client = handle->client;
+
+	mutex_lock(&client->lock);
+	handle->pins--;
+	remove_if_unused(handle);
+	mutex_unlock(&client->lock);
+}
+
+static void drop(struct ion_handle *handle)
+{
+	if (handle->users != UINT_MAX)
+		handle->users--;
+	remove_if_unused(handle);
+}
+
+/**
+ * ion_handle_drop() - drop one of the references that the client holds
+ * @client: the client
+ * @id: any number
+ *
+ * Return: 0, or -EINVAL if the client holds no such handle.
+ */
+int ion_handle_drop(struct ion_client *client, int id)
+{
+	struct ion_handle *handle;
+
+	mutex_lock(&client->lock);
+	handle = find_id(client, id);
+	if (handle)
+		drop(handle);
+	mutex_unlock(&client->lock);
+	return handle ? 0 : -EINVAL;
+}
+
+/**
+ * ion_handle_dma_buf() - the buffer behind a handle
+ * @client: the client
+ * @id: any number
+ *
+ * Return: the dma-buf, with a reference that the caller puts. ERR_PTR: -EINVAL
+ * if the client holds no such handle.
+ */
+struct dma_buf *ion_handle_dma_buf(struct ion_client *client, int id)
+{
+	struct dma_buf *dmabuf = ERR_PTR(-EINVAL);
+	struct ion_handle *handle;
+
+	mutex_lock(&client->lock);
+	handle = find_id(client, id);
+	if (handle) {
+		dmabuf = handle->dmabuf;
+		get_dma_buf(dmabuf);
+	}
+	mutex_unlock(&client->lock);
+	return dmabuf;
+}
+
+/**
+ * ion_client_alloc() - allocate a buffer on a client's behalf
+ * @client: the client
+ * @len: see ion_buffer_alloc()
+ * @align: see ion_buffer_alloc()
+ * @heap_mask: see ion_buffer_alloc(); heaps closed to the client do not exist
+ * @flags: see ion_buffer_alloc()
+ *
+ * Return: a dma-buf that the caller owns, or as ion_buffer_alloc() does.
+ */
+struct dma_buf *ion_client_alloc(struct ion_client *client, u64 len, u64 align,
+				 unsigned int heap_mask, unsigned int flags)
+{
+	return ion_buffer_alloc(len, align, heap_mask & client->heap_mask,
+				flags);
+}
+
+/**
+ * ion_client_create() - become a client
+ * @dev: the device, or NULL for the one behind /dev/ion
+ * @heap_mask: the heaps that the client may allocate from, 1 << id each
+ * @name: what to call it in reports; copied
+ *
+ * Context: may sleep.
+ * Return: the client, to be ended with ion_client_destroy(). ERR_PTR: -EINVAL
+ * for a device that is not ours or a missing name, -ENOMEM.
+ */
+struct ion_client *ion_client_create(struct ion_device *dev,
+				     unsigned int heap_mask, const char *name)
+{
+	struct ion_client *client;
+
+	if ((dev && dev != ion_device_get()) || !name)
+		return ERR_PTR(-EINVAL);
+
+	client = kzalloc(sizeof(*client), GFP_KERNEL);
+	if (!client)
+		return ERR_PTR(-ENOMEM);
+	client->name = kstrdup(name, GFP_KERNEL);
+	if (!client->name) {
+		kfree(client);
+		return ERR_PTR(-ENOMEM);
+	}
+	mutex_init(&client->lock);
+	xa_init_flags(&client->handles, XA_FLAGS_ALLOC1);
+	client->buffers = RB_ROOT;
+	client->heap_mask = heap_mask;
+	return client;
+}
+EXPORT_SYMBOL_GPL(ion_client_create);
+
+/**
+ * ion_client_destroy() - end a client and all that it holds
+ * @client: the client; its handles and kernel mappings are gone afterwards,
+ *	buffers that somebody else holds stay
+ *
+ * Context: may sleep. No other call on the client may be under way.
+ */
+void ion_client_destroy(struct ion_client *client)
+{
+	struct ion_handle *handle;
+	unsigned long id;
+
+	xa_for_each(&client->handles, id, handle)
+		free_handle(handle);
+	xa_destroy(&client->handles);
+	mutex_destroy(&client->lock);
+	kfree(client->name);
+	kfree(client);
+}
+EXPORT_SYMBOL_GPL(ion_client_destroy);
+
+static struct ion_handle *hold(struct ion_client *client,
+			       struct dma_buf *dmabuf)
+{
+	struct ion_handle *handle;
+
+	if (IS_ERR(dmabuf))
+		return ERR_CAST(dmabuf);
+
+	handle = ion_handle_pin(client, dmabuf);
+	if (!IS_ERR(handle))
+		ion_handle_commit(handle);
+	dma_buf_put(dmabuf);
+	return handle;
+}
+
+/**
+ * ion_alloc() - allocate a buffer
+ * @client: the client
+ * @len: bytes wanted, rounded up to PAGE_SIZE; the memory is zero
+ * @align: alignment wanted in bytes, a power of two; 0 means a page
+ * @heap_mask: heaps to try, 1 << id each, the highest id first
+ * @flags: ION_FLAG_*, kept with the buffer
+ *
+ * Context: may sleep.
+ * Return: a handle with one reference, to be given back with ion_free().
+ * ERR_PTR: -EINVAL for a length that is 0 or overflows when rounded up, or an
+ * alignment that no heap of the mask can give; -ENODEV if no heap of the mask
+ * exists; -ENOMEM if none has room or the length is over half of RAM; -EINTR
+ * if the calling process is being killed.
+ */
+struct ion_handle *ion_alloc(struct ion_client *client, size_t len,
+			     size_t align, unsigned int heap_mask,
+			     unsigned int flags)
+{
+	return hold(client, ion_client_alloc(client, len, align, heap_mask,
+					     flags));
+}
+EXPORT_SYMBOL_GPL(ion_alloc);
+
+/**
+ * ion_import_dma_buf() - get a handle for a dma-buf that somebody shared
+ * @client: the client
+ * @fd: a dma-buf descriptor of the current process, ours or another driver's
+ *
+ * Context: process context, may sleep.
+ * Return: a handle, to be given back with ion_free(); the same one, with one
+ * more reference, if the client holds the buffer already. The descriptor may be
+ * closed afterwards. ERR_PTR: -EBADF if it is not open, -EINVAL if it is no
+ * dma-buf, -ENOMEM.
+ */
+struct ion_handle *ion_import_dma_buf(struct ion_client *client, int fd)
+{
+	return hold(client, dma_buf_get(fd));
+}
+EXPORT_SYMBOL_GPL(ion_import_dma_buf);
+
+/**
+ * ion_free() - give back one reference to a handle
+ * @client: the client
+ * @handle: its handle; with the last reference it is gone, and unmapped from
+ *	the kernel if it was mapped
+ *
+ * Context: may sleep.
+ */
+void ion_free(struct ion_client *client, struct ion_handle *handle)
+{
+	if (WARN_ON(handle->client != client))
+		return;
+
+	mutex_lock(&client->lock);
+	if (!WARN_ON(!handle->users))
+		drop(handle);
+	mutex_unlock(&client->lock);
+}
+EXPORT_SYMBOL_GPL(ion_free);
+
+/**
+ * ion_phys() - where a contiguous buffer is in physical memory
+ * @client: the client
+ * @handle: its handle
+ * @addr: returns the physical address
+ * @len: returns the buffer's size in bytes
+ *
+ * For hardware without an address translation of its own. Prefer a dma-buf
+ * attachment, which also works behind an IOMMU.
+ *
+ * Return: 0. -EINVAL: another driver's buffer, or the handle is not the
+ * client's; -ENODEV: the buffer's heap does not give contiguous memory.
+ */
+int ion_phys(struct ion_client *client, struct ion_handle *handle,
+	     phys_addr_t *addr, size_t *len)
+{
+	struct ion_buffer *buffer = ion_buffer_of(handle->dmabuf);
+
+	if (handle->client != client || !buffer)
+		return -EINVAL;
+	if (!buffer->heap->contiguous)
+		return -ENODEV;
+	*addr = page_to_phys(sg_page(buffer->table.sgl));
+	*len = buffer->size;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ion_phys);
+
+/**
+ * ion_map_kernel() - map a buffer into the kernel's address space
+ * @client: the client
+ * @handle: its handle
+ *
+ * Calls are counted; each is undone by one ion_unmap_kernel(). Bracket what is
+ * done through the mapping with dma_buf_begin_cpu_access() and
+ * dma_buf_end_cpu_access() on what ion_share_dma_buf() returns.
+ *
+ * Context: may sleep. Takes the buffer's reservation lock.
+ * Return: the address of the whole buffer, the same for every call while it is
+ * mapped. ERR_PTR: -EINVAL if the handle is not the client's or the exporter
+ * cannot map it, -EOPNOTSUPP if its memory is I/O memory, -ENOMEM, or what the
+ * exporter answers.
+ */
+void *ion_map_kernel(struct ion_client *client, struct ion_handle *handle)
+{
+	void *vaddr;
+	int ret = 0;
+
+	if (handle->client != client)
+		return ERR_PTR(-EINVAL);
+
+	mutex_lock(&client->lock);
+	if (!handle->kmaps) {
+		ret = dma_buf_vmap_unlocked(handle->dmabuf, &handle->map);
+		if (!ret && handle->map.is_iomem) {
+			dma_buf_vunmap_unlocked(handle->dmabuf, &handle->map);
+			ret = -EOPNOTSUPP;
+		}
+	}
+	if (!ret)
+		handle->kmaps++;
+	vaddr = ret ? ERR_PTR(ret) : handle->map.vaddr;
+	mutex_unlock(&client->lock);
+	return vaddr;
+}
+EXPORT_SYMBOL_GPL(ion_map_kernel);
+
+/**
+ * ion_unmap_kernel() - undo one ion_map_kernel()
+ * @client: the client
+ * @handle: its handle; the last call makes the address invalid
+ *
+ * Context: may sleep. Takes the buffer's reservation lock.
+ */
+void ion_unmap_kernel(struct ion_client *client, struct ion_handle *handle)
+{
+	if (WARN_ON(handle->client != client))
+		return;
+
+	mutex_lock(&client->lock);
+	if (!WARN_ON(!handle->kmaps) && !--handle->kmaps)
+		dma_buf_vunmap_unlocked(handle->dmabuf, &handle->map);
+	mutex_unlock(&client->lock);
+}
+EXPORT_SYMBOL_GPL(ion_unmap_kernel);
+
+/**
+ * ion_sg_table() - the pages of a buffer
+ * @client: the client
+ * @handle: its handle
+ *
+ * Return: the buffer's own table, which lives as long as the handle and must
+ * not be changed nor mapped for DMA (attach to the dma-buf for that). ERR_PTR:
+ * -EINVAL for another driver's buffer or a handle that is not the client's.
+ */
+struct sg_table *ion_sg_table(struct ion_client *client,
+			      struct ion_handle *handle)
+{
+	struct ion_buffer *buffer = ion_buffer_of(handle->dmabuf);
+
+	if (handle->client != client || !buffer)
+		return ERR_PTR(-EINVAL);
+	return &buffer->table;
+}
+EXPORT_SYMBOL_GPL(ion_sg_table);
+
+/**
+ * ion_share_dma_buf() - the dma-buf behind a handle
+ * @client: the client
+ * @handle: its handle
+ *
+ * Return: the dma-buf, with a reference that the caller puts with
+ * dma_buf_put(). ERR_PTR: -EINVAL if the handle is not the client's.
+ */
+struct dma_buf *ion_share_dma_buf(struct ion_client *client,
+				  struct ion_handle *handle)
+{
+	if (handle->client != client)
+		return ERR_PTR(-EINVAL);
+	get_dma_buf(handle->dmabuf);
+	return handle->dmabuf;
+}
+EXPORT_SYMBOL_GPL(ion_share_dma_buf);
+
+/**
+ * ion_share_dma_buf_fd() - share a buffer with the current process
+ * @client: the client
+ * @handle: its handle
+ *
+ * Context: process context.
+ * Return: a new descriptor, close-on-exec, which belongs to the process.
+ * -EINVAL if the handle is not the client's, -EMFILE if there is no room for a
+ * descriptor, -ENOMEM.
+ */
+int ion_share_dma_buf_fd(struct ion_client *client, struct ion_handle *handle)
+{
+	struct dma_buf *dmabuf = ion_share_dma_buf(client, handle);
+	int fd;
+
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	fd = dma_buf_fd(dmabuf, O_CLOEXEC);
+	if (fd < 0)
+		dma_buf_put(dmabuf);
+	return fd;
+}
+EXPORT_SYMBOL_GPL(ion_share_dma_buf_fd);
