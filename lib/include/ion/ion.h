@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libion: allocate buffers from /dev/ion and share them.
+ *
+ * Every function returns 0 or a descriptor on success and a negative errno on
+ * failure, and sets no out parameter on failure. A null out parameter is
+ * -EINVAL, a closed descriptor -EBADF, an open one that is no ION client
+ * -ENOTTY or -EINVAL. All may be called from several threads at once.
+ */
+#ifndef ION_ION_H
+#define ION_ION_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <linux/ion.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * ion_open() - become a client of /dev/ion
+ *
+ * Return: a descriptor, close-on-exec, to be closed with ion_close(). -ENOENT
+ * if the kernel has no ION, -EACCES without permission, or what open(2) says.
+ */
+int ion_open(void);
+
+/**
+ * ion_close() - end a client and drop all its handles
+ * @fd: from ion_open(); not valid afterwards
+ *
+ * Buffers that were shared live on as long as somebody holds a descriptor.
+ *
+ * Return: 0, -EBADF.
+ */
+int ion_close(int fd);
+
+/**
+ * ion_alloc() - allocate a buffer
+ * @fd: from ion_open()
+ * @len: bytes, rounded up to a page; the memory is zero
+ * @align: alignment in bytes, a power of two; 0 means a page
+ * @heap_mask: heaps to try (ION_HEAP_*_MASK), the highest id first
+ * @flags: ION_FLAG_*
+ * @handle: returns a handle that only @fd knows, to be freed with ion_free()
+ *
+ * Return: 0. -EINVAL: @len is 0 or overflows, or no heap can give @align;
+ * -ENODEV: no heap of the mask exists; -ENOMEM: none has room, or @len is over
+ * half of RAM.
+ */
+int ion_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,
+	      unsigned int flags, ion_user_handle_t *handle);
+
+/**
+ * ion_alloc_fd() - allocate a buffer and get a descriptor instead of a handle
+ * @fd: from ion_open()
+ * @len: see ion_alloc()
+ * @align: see ion_alloc()
+ * @heap_mask: see ion_alloc()
+ * @flags: see ion_alloc()
+ * @handle_fd: returns a dma-buf descriptor, close-on-exec; close(2) it
+ *
+ * Return: as ion_alloc(), or -EMFILE.
+ */
+int ion_alloc_fd(int fd, size_t len, size_t align, unsigned int heap_mask,
+		 unsigned int flags, int *handle_fd);
+
+/**
+ * ion_sync_fd() - make what the CPU wrote visible to devices
+ * @fd: from ion_open()
+ * @handle_fd: a dma-buf descriptor
+ *
+ * Return: 0. -EBADF: @handle_fd is not open; -EINVAL: it is no dma-buf.
+ */
+int ion_sync_fd(int fd, int handle_fd);
+
+/**
+ * ion_free() - give back one reference to a handle
+ * @fd: from ion_open()
+ * @handle: one of its handles
+ *
+ * Return: 0. -EINVAL: the client does not hold @handle.
+ */
+int ion_free(int fd, ion_user_handle_t handle);
+
+/**
+ * ion_map() - map a buffer
+ * @fd: from ion_open()
+ * @handle: one of its handles
+ * @length: bytes to map
+ * @prot: PROT_* of mmap(2)
+ * @flags: MAP_* of mmap(2); MAP_SHARED, a private mapping is refused
+ * @offset: where in the buffer to start, a multiple of the page size
+ * @ptr: returns the address; munmap(2) it
+ * @map_fd: returns a dma-buf descriptor; close(2) it
+ *
+ * Return: 0. -EINVAL: the client does not hold @handle, or the range is not in
+ * the buffer; -EMFILE; or what mmap(2) says. No descriptor is left behind on
+ * failure.
+ */
+int ion_map(int fd, ion_user_handle_t handle, size_t length, int prot,
+	    int flags, off_t offset, unsigned char **ptr, int *map_fd);
+
+/**
+ * ion_share() - get a dma-buf descriptor for a handle
+ * @fd: from ion_open()
+ * @handle: one of its handles
+ * @share_fd: returns the descriptor, close-on-exec; close(2) it
+ *
+ * Return: 0. -EINVAL: the client does not hold @handle; -EMFILE.
+ */
+int ion_share(int fd, ion_user_handle_t handle, int *share_fd);
+
+/**
+ * ion_import() - get a handle for a dma-buf descriptor
+ * @fd: from ion_open()
+ * @share_fd: a dma-buf of any driver; may be closed afterwards
+ * @handle: returns the handle; the same one, with one more reference, if the
+ *	client holds the buffer already
+ *
+ * Return: 0. -EBADF: @share_fd is not open; -EINVAL: it is no dma-buf.
+ */
+int ion_import(int fd, int share_fd, ion_user_handle_t *handle);
+
+/**
+ * ion_query_heap_cnt() - count the heaps
+ * @fd: from ion_open()
+ * @cnt: returns how many there are
+ *
+ * Return: 0. -ENOTTY: a kernel with the handle ABI only.
+ */
+int ion_query_heap_cnt(int fd, int *cnt);
+
+/**
+ * ion_query_get_heaps() - describe the heaps
+ * @fd: from ion_open()
+ * @cnt: how many @buffers has room for, from ion_query_heap_cnt()
+ * @buffers: an array of struct ion_heap_data
+ *
+ * Return: 0. -EINVAL: @cnt is not above 0; -ENOTTY: see ion_query_heap_cnt().
+ */
+int ion_query_get_heaps(int fd, int cnt, void *buffers);
+
+/**
+ * ion_is_legacy() - does the kernel speak the handle ABI?
+ * @fd: from ion_open()
+ *
+ * Return: 1 if it does, which our ion.ko always does; 0 if it only speaks the
+ * descriptor ABI, or @fd is no ION client.
+ */
+int ion_is_legacy(int fd);
+
+/**
+ * ion_is_using_modular_heaps() - may heaps come as modules?
+ * @fd: from ion_open()
+ *
+ * Return: 1 if so, which means that heap ids must be asked for; 0 if not.
+ */
+int ion_is_using_modular_heaps(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
