@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <ion/ion.h>
+#include <linux/dma-buf.h>
+
+int main(void)
+{
+	struct dma_buf_sync begin = { DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW };
+	struct dma_buf_sync end = { DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW };
+	int ion = ion_open(), fd;
+	char *p;
+
+	if (ion < 0 || ion_alloc_fd(ion, 4096, 0, ION_HEAP_SYSTEM_MASK,
+				    ION_FLAG_CACHED, &fd))
+		return 1;
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED || ioctl(fd, DMA_BUF_IOCTL_SYNC, &begin))
+		return 1;
+	memcpy(p, "hello, driver", 14);
+	if (ioctl(fd, DMA_BUF_IOCTL_SYNC, &end))
+		return 1;
+	printf("descriptor %d is ready for any driver: \"%s\"\n", fd, p);
+	return 0;
+}
