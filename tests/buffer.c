@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: MIT
+/* A buffer: its memory, its mappings, and how long it lives. */
+#include "test.h"
+
+static const unsigned int heaps[] = { SYSTEM, CONTIG };
+static const size_t sizes[] = { 1, 128, PAGE, PAGE + 1, 3 * PAGE, 64 * KiB,
+				1 * MiB + PAGE, 4 * MiB };
+
+static size_t round_up_page(size_t len)
+{
+	return (len + PAGE - 1) & ~(PAGE - 1);
+}
+
+typedef void buffer_test(int ion, unsigned int heap, size_t len, size_t size);
+
+static void with_every_heap_and_size(buffer_test *test)
+{
+	int ion = open_ion();
+
+	for (size_t h = 0; h < sizeof(heaps) / sizeof(*heaps); h++)
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++)
+			test(ion, heaps[h], sizes[s], round_up_page(sizes[s]));
+	ion_close(ion);
+}
+
+static void memory_is_zero(int ion, unsigned int heap, size_t len,
+			   size_t size)
+{
+	for (int again = 0; again < 3; again++) {
+		int fd = alloc_fd(ion, heap, len);
+		void *addr = map(fd, size);
+
+		expect_zero(addr, size);
+		memset(addr, 0xa5, size);
+		munmap(addr, size);
+		close(fd);
+	}
+}
+
+static void memory_is_zero_every_time(void **state)
+{
+	(void)state;
+	with_every_heap_and_size(memory_is_zero);
+}
+
+static void size_is_rounded(int ion, unsigned int heap, size_t len,
+			    size_t size)
+{
+	int fd = alloc_fd(ion, heap, len);
+
+	expect(lseek(fd, 0, SEEK_END), size);
+	close(fd);
+}
+
+static void size_is_rounded_to_a_page(void **state)
+{
+	(void)state;
+	with_every_heap_and_size(size_is_rounded);
+}
+
+static void one_memory(int ion, unsigned int heap, size_t len,
+		       size_t size)
+{
+	int fd = alloc_fd(ion, heap, len);
+	void *a = map(fd, size), *b = map(fd, size);
+
+	fill(a, size, len);
+	expect_pattern(b, size, len);
+	munmap(a, size);
+	munmap(b, size);
+	close(fd);
+}
+
+static void all_mappings_are_one_memory(void **state)
+{
+	(void)state;
+	with_every_heap_and_size(one_memory);
+}
+
+static void partial_mappings_see_their_part(void **state)
+{
+	const size_t size = 4 * MiB;
+	int ion = open_ion();
+
+	(void)state;
+	for (size_t h = 0; h < 2; h++) {
+		int fd = alloc_fd(ion, heaps[h], size);
+		unsigned char *whole = map(fd, size);
+
+		for (size_t at = 0; at < size; at += PAGE)
+			*(size_t *)(whole + at) = at;
+		for (size_t at = 0; at < size; at += 17 * PAGE) {
+			size_t len = size - at < 5 * PAGE ? PAGE : 5 * PAGE;
+			unsigned char *part = map_at(fd, len, PROT_READ, at);
+
+			for (size_t i = 0; i < len; i += PAGE)
+				expect(*(size_t *)(part + i), at + i);
+			munmap(part, len);
+		}
+		munmap(whole, size);
+		close(fd);
+	}
+	ion_close(ion);
+}
+
+static long try_map(int fd, size_t len, int prot, int flags, off_t offset)
+{
+	void *addr = mmap(NULL, len, prot, flags, fd, offset);
+
+	if (addr == MAP_FAILED)
+		return -errno;
+	munmap(addr, len);
+	return 0;
+}
+
+static void private_is_refused(int ion, unsigned int heap, size_t len,
+			       size_t size)
+{
+	static const int prots[] = { PROT_NONE, PROT_READ, PROT_WRITE,
+				     PROT_READ | PROT_WRITE };
+	int fd = alloc_fd(ion, heap, len);
+
+	for (size_t p = 0; p < sizeof(prots) / sizeof(*prots); p++) {
+		expect(try_map(fd, size, prots[p], MAP_PRIVATE, 0), -EINVAL);
+		expect(try_map(fd, PAGE, prots[p], MAP_PRIVATE, size - PAGE),
+		       -EINVAL);
+		expect(try_map(fd, size, prots[p], MAP_SHARED, 0), 0);
+	}
+	close(fd);
+}
+
+static void private_mappings_are_refused(void **state)
+{
+	(void)state;
+	with_every_heap_and_size(private_is_refused);
+}
+
+static void past_the_end(int ion, unsigned int heap, size_t len,
+			 size_t size)
+{
+	int fd = alloc_fd(ion, heap, len);
+
+	expect(try_map(fd, size + 1, PROT_READ, MAP_SHARED, 0), -EINVAL);
+	expect(try_map(fd, size, PROT_READ, MAP_SHARED, PAGE), -EINVAL);
+	expect(try_map(fd, PAGE, PROT_READ, MAP_SHARED, size), -EINVAL);
+	expect(try_map(fd, PAGE, PROT_READ, MAP_SHARED,
+		       INT64_MAX & ~(PAGE - 1)), -EINVAL);
+	expect(try_map(fd, PAGE, PROT_READ, MAP_SHARED, 100), -EINVAL);
+	close(fd);
+}
+
+static void mappings_past_the_end_are_refused(void **state)
+{
+	(void)state;
+	with_every_heap_and_size(past_the_end);
+}
+
+static void mappings_do_not_grow(void **state)
+{
+	int ion = open_ion();
+	int fd = alloc_fd(ion, SYSTEM, 2 * PAGE);
+	void *addr = map(fd, PAGE);
+	void *moved = mremap(addr, PAGE, 2 * PAGE, MREMAP_MAYMOVE);
+
+	(void)state;
+	expect(moved == MAP_FAILED ? -errno : 0, -EFAULT);
+	munmap(addr, PAGE);
+	close(fd);
+	ion_close(ion);
+}
+
+typedef int child_function(void *arg);
+
+/* The signal that ended the child, or its exit status, negative. */
+static int end_of(child_function *child, void *arg)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		_exit(child(arg));
+	}
+	expect(sys(waitpid(pid, &status, 0)), pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
+
+static int write_to(void *addr)
+{
+	__atomic_store_n((char *)addr, 1, __ATOMIC_RELAXED);
+	return 1;
+}
+
+static void read_only_mappings_stay_so(void **state)
+{
+	int ion = open_ion();
+	int fd = alloc_fd(ion, SYSTEM, PAGE);
+	char *addr = map_at(fd, PAGE, PROT_READ, 0);
+
+	(void)state;
+	expect(end_of(write_to, addr), SIGSEGV);
+	expect(*addr, 0);
+	munmap(addr, PAGE);
+	close(fd);
+	ion_close(ion);
+}
+
+static void cpu_access_is_begun_and_ended(void **state)
+{
+	int ion = open_ion();
+	int fd = alloc_fd(ion, CONTIG, PAGE);
+
+	(void)state;
+	expect(sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW), 0);
+	expect(sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW), 0);
+	expect(sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ), 0);
+	expect(sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ), 0);
+	expect(sync_buffer(fd, DMA_BUF_SYNC_START), -EINVAL);
+	expect(sync_buffer(fd, 1 << 10), -EINVAL);
+	close(fd);
+	ion_close(ion);
+}
+
+static void lives_while_anybody_holds_it(void **state)
+{
+	int ion = open_ion(), again, handle = 0, fd = -1;
+	unsigned char *addr;
+
+	(void)state;
+	/* Past its handle and its client, */
+	expect(ion_alloc(ion, MiB, 0, SYSTEM, CACHED, &handle), 0);
+	expect(ion_share(ion, handle, &fd), 0);
+	expect(ion_free(ion, handle), 0);
+	ion_close(ion);
+	addr = map(fd, MiB);
+	fill(addr, MiB, 5);
+	/* past its descriptor, in a mapping, */
+	close(fd);
+	expect_pattern(addr, MiB, 5);
+	munmap(addr, MiB);
+
+	/* and in a handle past the descriptor that it was imported from. */
+	ion = open_ion();
+	fd = alloc_fd(ion, CONTIG, MiB);
+	addr = map(fd, MiB);
+	fill(addr, MiB, 6);
+	munmap(addr, MiB);
+	expect(ion_import(ion, fd, &handle), 0);
+	close(fd);
+	expect(ion_share(ion, handle, &again), 0);
+	addr = map(again, MiB);
+	expect_pattern(addr, MiB, 6);
+	munmap(addr, MiB);
+	close(again);
+	ion_close(ion);
+}
+
+struct shared {
+	int ion;
+	int handle;
+	int fd;
+	unsigned char *addr;
+};
+
+/* All that the parent had works in the child, which then drops it. */
+static int use_inherited(void *arg)
+{
+	struct shared *shared = arg;
+	int fd;
+
+	expect_pattern(shared->addr, MiB, 1);
+	expect(ion_share(shared->ion, shared->handle, &fd), 0);
+	expect(inode_of(fd), inode_of(shared->fd));
+	fill(shared->addr, MiB, 2);
+	expect(ion_close(shared->ion), 0);
+	return 42;
+}
+
+static void survives_fork(void **state)
+{
+	struct shared shared = { .ion = open_ion() };
+
+	(void)state;
+	expect(ion_alloc(shared.ion, MiB, 0, SYSTEM, CACHED, &shared.handle),
+	       0);
+	expect(ion_share(shared.ion, shared.handle, &shared.fd), 0);
+	shared.addr = map(shared.fd, MiB);
+	fill(shared.addr, MiB, 1);
+	expect(end_of(use_inherited, &shared), -42);
+	expect_pattern(shared.addr, MiB, 2);
+	expect(ion_free(shared.ion, shared.handle), 0);
+	munmap(shared.addr, MiB);
+	close(shared.fd);
+	ion_close(shared.ion);
+}
+
+union control {
+	char space[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+static void send_fd(int sock, int fd)
+{
+	char byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	union control control = { .space = { 0 } };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	expect(sys(sendmsg(sock, &msg, 0)), 1);
+}
+
+static int receive_fd(int sock)
+{
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	union control control;
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	expect(sys(recvmsg(sock, &msg, 0)), 1);
+	assert_non_null(CMSG_FIRSTHDR(&msg));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+static int use_received(void *arg)
+{
+	int fd = receive_fd(*(int *)arg), ion = open_ion(), handle = 0, again;
+	unsigned char *addr = map(fd, MiB);
+
+	expect_pattern(addr, MiB, 1);
+	expect(ion_import(ion, fd, &handle), 0);
+	expect(ion_share(ion, handle, &again), 0);
+	fill(map(again, MiB), MiB, 2);
+	send_fd(*(int *)arg, again);
+	return 42;
+}
+
+static void passes_through_a_socket(void **state)
+{
+	int ion = open_ion(), socks[2], back;
+	int fd = alloc_fd(ion, SYSTEM, MiB);
+	unsigned char *addr = map(fd, MiB);
+
+	(void)state;
+	fill(addr, MiB, 1);
+	expect(sys(socketpair(AF_UNIX, SOCK_STREAM, 0, socks)), 0);
+	send_fd(socks[0], fd);
+	expect(end_of(use_received, &socks[1]), -42);
+	back = receive_fd(socks[0]);
+	expect_pattern(addr, MiB, 2);
+	expect(inode_of(back), inode_of(fd));
+	munmap(addr, MiB);
+	close(back);
+	close(fd);
+	close(socks[0]);
+	close(socks[1]);
+	ion_close(ion);
+}
+
+/* A buffer that is in flight in a socket when its owner dies. */
+static int die_in_mid_use(void *arg)
+{
+	int ion = open_ion(), vion = open_vion(), fd, handle;
+
+	for (int i = 0; i < 8; i++) {
+		fd = alloc_fd(ion, i % 2 ? SYSTEM : CONTIG, MiB);
+		memset(map(fd, MiB), 1, MiB);
+		expect(ion_import(ion, fd, &handle), 0);
+		expect(request(vion, VION_REGISTER_ION, &fd), 0);
+	}
+	send_fd(*(int *)arg, fd);
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static void outlives_a_killed_process(void **state)
+{
+	int socks[2], fd, vion;
+	unsigned char *addr;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		expect(sys(socketpair(AF_UNIX, SOCK_STREAM, 0, socks)), 0);
+		expect(end_of(die_in_mid_use, &socks[1]), SIGKILL);
+		close(socks[1]);
+		fd = receive_fd(socks[0]);
+		addr = map(fd, MiB);
+		expect(addr[MiB - 1], 1);
+		munmap(addr, MiB);
+		vion = open_vion();
+		expect(request(vion, VION_REGISTER_ION, &fd), 0);
+		close(vion);
+		close(fd);
+		close(socks[0]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_is_zero_every_time),
+		cmocka_unit_test(size_is_rounded_to_a_page),
+		cmocka_unit_test(all_mappings_are_one_memory),
+		cmocka_unit_test(partial_mappings_see_their_part),
+		cmocka_unit_test(private_mappings_are_refused),
+		cmocka_unit_test(mappings_past_the_end_are_refused),
+		cmocka_unit_test(mappings_do_not_grow),
+		cmocka_unit_test(read_only_mappings_stay_so),
+		cmocka_unit_test(cpu_access_is_begun_and_ended),
+		cmocka_unit_test(lives_while_anybody_holds_it),
+		cmocka_unit_test(survives_fork),
+		cmocka_unit_test(passes_through_a_socket),
+		cmocka_unit_test(outlives_a_killed_process),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

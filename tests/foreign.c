@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Buffers of other drivers through our doors, and ours through theirs: vgem on
+ * every kernel, udmabuf and the kernel's own dma-heap where there are some.
+ */
+#include <libdrm/drm.h>
+#include <libdrm/drm_mode.h>
+#include <linux/dma-heap.h>
+#include <linux/udmabuf.h>
+
+#include "test.h"
+
+#define SIZE (64 * KiB)
+
+/* vgem's node is the one that says so. */
+static int open_vgem(void)
+{
+	char path[32];
+
+	for (int i = 0; i < 8; i++) {
+		char name[16] = "";
+		struct drm_version version = {
+			.name = name, .name_len = sizeof(name) - 1,
+		};
+		int fd;
+
+		snprintf(path, sizeof(path), "/dev/dri/card%d", i);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (!request(fd, DRM_IOCTL_VERSION, &version) &&
+		    !strcmp(name, "vgem"))
+			return fd;
+		close(fd);
+	}
+	fail_msg("no vgem: run with vm/run --modprobe vgem");
+	return -1;
+}
+
+static int export_from_vgem(int vgem)
+{
+	struct drm_mode_create_dumb dumb = {
+		.width = 128, .height = 128, .bpp = 32,
+	};
+	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC | DRM_RDWR };
+
+	expect(request(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
+	expect(dumb.size, SIZE);
+	prime.handle = dumb.handle;
+	expect(request(vgem, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), 0);
+	return prime.fd;
+}
+
+static long import_into_vgem(int vgem, int fd, __u32 *handle)
+{
+	struct drm_prime_handle prime = { .fd = fd };
+	long ret = request(vgem, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime);
+
+	*handle = prime.handle;
+	return ret;
+}
+
+static int make_udmabuf(void)
+{
+	struct udmabuf_create create = { .size = SIZE };
+	int dev, fd;
+
+	dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	if (dev < 0)
+		return -1;
+	create.memfd = memfd_create("test", MFD_ALLOW_SEALING);
+	expect_ok(create.memfd);
+	expect(sys(ftruncate(create.memfd, SIZE)), 0);
+	expect(sys(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK)), 0);
+	fd = expect_ok(request(dev, UDMABUF_CREATE, &create));
+	close(create.memfd);
+	close(dev);
+	return fd;
+}
+
+static int alloc_from_dma_heap(void)
+{
+	struct dma_heap_allocation_data data = {
+		.len = SIZE, .fd_flags = O_RDWR | O_CLOEXEC,
+	};
+	int heap = open("/dev/dma_heap/system", O_RDWR | O_CLOEXEC);
+
+	if (heap < 0)
+		return -1;
+	expect(request(heap, DMA_HEAP_IOCTL_ALLOC, &data), 0);
+	close(heap);
+	return data.fd;
+}
+
+/* Import, share again, map, register with vion, and it is all one memory. */
+static void goes_all_the_way(int fd)
+{
+	static unsigned char data[SIZE];
+	int ion = open_ion(), vion = open_vion();
+	int handle = 0, again = 0, shared = -1;
+	unsigned char *theirs = map(fd, SIZE), *ours;
+
+	expect(ion_import(ion, fd, &handle), 0);
+	expect(ion_import(ion, fd, &again), 0);
+	expect(again, handle);
+	expect(ion_share(ion, handle, &shared), 0);
+	expect(inode_of(shared), inode_of(fd));
+	ours = map(shared, SIZE);
+	fill(theirs, SIZE, 1);
+	expect_pattern(ours, SIZE, 1);
+	expect(ion_sync_fd(ion, shared), 0);
+
+	expect(request(vion, VION_REGISTER_ION, &shared), 0);
+	expect(lseek(vion, 0, SEEK_END), SIZE);
+	expect(pread(vion, data, SIZE, 0), SIZE);
+	expect_pattern(data, SIZE, 1);
+	fill(data, SIZE, 2);
+	expect(pwrite(vion, data, SIZE, 0), SIZE);
+	expect_pattern(theirs, SIZE, 2);
+	expect(sys(pwrite(vion, data, 1, SIZE)), -ENOSPC);
+
+	munmap(theirs, SIZE);
+	munmap(ours, SIZE);
+	close(fd);
+	close(shared);
+	expect(ion_free(ion, handle), 0);
+	expect(ion_free(ion, handle), 0);
+	expect(ion_free(ion, handle), -EINVAL);
+	/* The driver holds it still. */
+	expect(pread(vion, data, SIZE, 0), SIZE);
+	expect_pattern(data, SIZE, 2);
+	close(vion);
+	ion_close(ion);
+}
+
+static void vgem_buffer_is_imported(void **state)
+{
+	int vgem = open_vgem();
+	int fd = export_from_vgem(vgem);
+
+	(void)state;
+	close(vgem);
+	goes_all_the_way(fd);
+}
+
+static void udmabuf_is_imported(void **state)
+{
+	int fd = make_udmabuf();
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	goes_all_the_way(fd);
+}
+
+static void dma_heap_buffer_is_imported(void **state)
+{
+	int fd = alloc_from_dma_heap();
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	goes_all_the_way(fd);
+}
+
+/* The stock 6.12 kernel has both, the stock 6.1 kernel neither. */
+static void peers_are_there(void **state)
+{
+	int udmabuf = make_udmabuf(), heap = alloc_from_dma_heap();
+
+	(void)state;
+	expect(udmabuf >= 0, heap >= 0);
+	if (access("/sys/class/dma_heap", F_OK) == 0)
+		assert_true(heap >= 0);
+	close(udmabuf);
+	close(heap);
+}
+
+/* vgem attaches and maps what it imports, and keeps it. */
+static void vgem_imports_ours(void **state)
+{
+	static const unsigned int heaps[] = { SYSTEM, CONTIG };
+	static const size_t sizes[] = { 128, SIZE, 4 * MiB };
+	int vgem = open_vgem(), other = open_vgem(), ion = open_ion();
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		int fd = alloc_fd(ion, heaps[i % 2], sizes[i / 2]);
+		size_t size = lseek(fd, 0, SEEK_END);
+		struct drm_prime_handle prime = {
+			.flags = DRM_CLOEXEC | DRM_RDWR,
+		};
+		ino_t inode = inode_of(fd);
+		unsigned char *addr = map(fd, size);
+		struct drm_gem_close gem = { 0 };
+		__u32 handle, second;
+
+		expect(import_into_vgem(vgem, fd, &handle), 0);
+		expect(import_into_vgem(other, fd, &second), 0);
+		expect(sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW),
+		       0);
+		fill(addr, size, i);
+		expect(sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW), 0);
+		expect(ion_sync_fd(ion, fd), 0);
+		munmap(addr, size);
+		close(fd);
+
+		prime.handle = handle;
+		expect(request(vgem, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), 0);
+		expect(inode_of(prime.fd), inode);
+		gem.handle = handle;
+		expect(request(vgem, DRM_IOCTL_GEM_CLOSE, &gem), 0);
+		gem.handle = second;
+		expect(request(other, DRM_IOCTL_GEM_CLOSE, &gem), 0);
+		addr = map(prime.fd, size);
+		expect_pattern(addr, size, i);
+		munmap(addr, size);
+		close(prime.fd);
+	}
+	close(vgem);
+	close(other);
+	ion_close(ion);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(peers_are_there),
+		cmocka_unit_test(vgem_buffer_is_imported),
+		cmocka_unit_test(udmabuf_is_imported),
+		cmocka_unit_test(dma_heap_buffer_is_imported),
+		cmocka_unit_test(vgem_imports_ours),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ION's in-kernel client API and its dma-buf exporter, as drivers use them.
+ * Loading the module runs the tests; the kernel log has a line for each, and
+ * loading fails if one does.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/fdtable.h>
+#include <linux/ion.h>
+#include <linux/iosys-map.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/platform_device.h>
+#include <linux/scatterlist.h>
+#include <linux/string.h>
+
+#include "../../kernel/compat.h"
+
+#define SYSTEM ION_HEAP_SYSTEM_MASK
+#define CONTIG ION_HEAP_SYSTEM_CONTIG_MASK
+#define SIZE (1024 * 1024 + PAGE_SIZE)
+
+static bool bounce;
+module_param(bounce, bool, 0444);
+MODULE_PARM_DESC(bounce, "the kernel was booted with swiotlb=force");
+
+static bool failed;
+
+/* Notes a failure and goes on: what was taken is given back all the same. */
+#define expect(value, wanted) do {					\
+	long long came_ = (long long)(value), want_ = (long long)(wanted); \
+									\
+	if (came_ != want_) {						\
+		pr_info("# line %d: %s: expected %lld, came %lld\n",	\
+			__LINE__, #value, want_, came_);		\
+		failed = true;						\
+	}								\
+} while (0)
+
+#define expect_err(pointer, wanted) \
+	expect(PTR_ERR_OR_ZERO(pointer), wanted)
+
+static struct ion_client *create(unsigned int heap_mask)
+{
+	struct ion_client *client;
+
+	client = ion_client_create(NULL, heap_mask, "client_test");
+	expect_err(client, 0);
+	return client;
+}
+
+static struct ion_handle *alloc(struct ion_client *client, size_t len,
+				unsigned int heap_mask)
+{
+	struct ion_handle *handle;
+
+	handle = ion_alloc(client, len, 0, heap_mask, ION_FLAG_CACHED);
+	expect_err(handle, 0);
+	return handle;
+}
+
+static void clients_are_created(void)
+{
+	struct ion_client *client;
+
+	client = ion_client_create(ion_device_get(), ~0U, "client_test");
+	expect_err(client, 0);
+	ion_client_destroy(client);
+	expect_err(ion_client_create((struct ion_device *)&client, ~0U, "x"),
+		   -EINVAL);
+	expect_err(ion_client_create(NULL, ~0U, NULL), -EINVAL);
+}
+
+static void allocation_errors(void)
+{
+	struct ion_client *client = create(CONTIG);
+
+	expect_err(ion_alloc(client, 0, 0, CONTIG, 0), -EINVAL);
+	expect_err(ion_alloc(client, SIZE_MAX, 0, CONTIG, 0), -EINVAL);
+	expect_err(ion_alloc(client, PAGE_SIZE, 3, CONTIG, 0), -EINVAL);
+	expect_err(ion_alloc(client, PAGE_SIZE, 0, 0, 0), -ENODEV);
+	expect_err(ion_alloc(client, SZ_1G * 64UL, 0, CONTIG, 0), -ENOMEM);
+	/* A heap that the client may not use does not exist for it. */
+	expect_err(ion_alloc(client, PAGE_SIZE, 0, SYSTEM, 0), -ENODEV);
+	expect_err(ion_import_dma_buf(client, -1), -EBADF);
+	ion_client_destroy(client);
+}
+
+static void physical_addresses(void)
+{
+	struct ion_client *client = create(~0U), *other = create(~0U);
+	struct ion_handle *contig = alloc(client, 3 * PAGE_SIZE + 1, CONTIG);
+	struct ion_handle *system = alloc(client, SIZE, SYSTEM);
+	phys_addr_t addr = 1;
+	size_t len = 1;
+
+	expect(ion_phys(client, system, &addr, &len), -ENODEV);
+	expect(ion_phys(other, contig, &addr, &len), -EINVAL);
+	expect(addr, 1);
+	expect(len, 1);
+	expect(ion_phys(client, contig, &addr, &len), 0);
+	expect(len, 4 * PAGE_SIZE);
+	expect(addr, virt_to_phys(ion_map_kernel(client, contig)));
+	ion_client_destroy(other);
+	ion_client_destroy(client);
+}
+
+static void tables_hold_the_memory(unsigned int heap)
+{
+	struct ion_client *client = create(~0U), *other = create(~0U);
+	struct ion_handle *handle = alloc(client, SIZE, heap);
+	struct sg_table *table = ion_sg_table(client, handle);
+	struct scatterlist *sg;
+	size_t sum = 0;
+	int i;
+
+	expect_err(table, 0);
+	for_each_sgtable_sg(table, sg, i)
+		sum += sg->length;
+	expect(sum, SIZE);
+	expect_err(ion_sg_table(other, handle), -EINVAL);
+	ion_client_destroy(other);
+	ion_client_destroy(client);
+}
+
+static void tables(void)
+{
+	tables_hold_the_memory(SYSTEM);
+	tables_hold_the_memory(CONTIG);
+}
+
+static void mapping_is_counted(unsigned int heap)
+{
+	struct ion_client *client = create(~0U), *other = create(~0U);
+	struct ion_handle *handle = alloc(client, SIZE, heap);
+	struct dma_buf *dmabuf = ion_share_dma_buf(client, handle);
+	u8 *a, *b;
+
+	expect_err(ion_map_kernel(other, handle), -EINVAL);
+	a = ion_map_kernel(client, handle);
+	b = ion_map_kernel(client, handle);
+	expect_err(a, 0);
+	expect(a == b, true);
+	expect(memchr_inv(a, 0, SIZE) == NULL, true);
+	memset(a, 0x5a, SIZE);
+	ion_unmap_kernel(client, handle);
+	expect(b[SIZE - 1], 0x5a);
+	ion_unmap_kernel(client, handle);
+	expect(dmabuf->vmapping_counter, 0);
+
+	a = ion_map_kernel(client, handle);
+	expect(memchr_inv(a, 0x5a, SIZE) == NULL, true);
+	/* Freeing a mapped handle unmaps it. */
+	ion_free(client, handle);
+	expect(dmabuf->vmapping_counter, 0);
+	dma_buf_put(dmabuf);
+	ion_client_destroy(other);
+	ion_client_destroy(client);
+}
+
+static void mappings(void)
+{
+	mapping_is_counted(SYSTEM);
+	mapping_is_counted(CONTIG);
+}
+
+static void sharing(void)
+{
+	struct ion_client *client = create(~0U), *other = create(~0U);
+	struct ion_handle *handle = alloc(client, SIZE, SYSTEM);
+	struct dma_buf *dmabuf = ion_share_dma_buf(client, handle);
+	struct ion_handle *imported;
+	struct iosys_map map;
+	int fd;
+
+	expect(dmabuf->size, SIZE);
+	expect_err(ion_share_dma_buf(other, handle), -EINVAL);
+	expect(ion_share_dma_buf_fd(other, handle), -EINVAL);
+
+	fd = ion_share_dma_buf_fd(client, handle);
+	expect(fd >= 0, true);
+	expect(ion_import_dma_buf(client, fd) == handle, true);
+	imported = ion_import_dma_buf(other, fd);
+	expect_err(imported, 0);
+	expect(imported != handle, true);
+	close_fd(fd);
+
+	memset(ion_map_kernel(client, handle), 0x77, SIZE);
+	ion_free(client, handle);
+	ion_free(client, handle);
+	ion_client_destroy(client);
+	expect(*(u8 *)ion_map_kernel(other, imported), 0x77);
+	ion_client_destroy(other);
+
+	/* The buffer outlives its clients. */
+	expect(dma_buf_vmap_unlocked(dmabuf, &map), 0);
+	expect(*(u8 *)map.vaddr, 0x77);
+	dma_buf_vunmap_unlocked(dmabuf, &map);
+	dma_buf_put(dmabuf);
+}
+
+/* An exporter whose memory is not memory. */
+static struct sg_table *io_map(struct dma_buf_attachment *attachment,
+			       enum dma_data_direction dir)
+{
+	return ERR_PTR(-ENODEV);
+}
+
+static void io_unmap(struct dma_buf_attachment *attachment,
+		     struct sg_table *table, enum dma_data_direction dir)
+{
+}
+
+static void io_release(struct dma_buf *dmabuf)
+{
+}
+
+static int io_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	iosys_map_set_vaddr_iomem(map, (void __iomem *)dmabuf);
+	return 0;
+}
+
+static const struct dma_buf_ops io_ops = {
+	.map_dma_buf = io_map,
+	.unmap_dma_buf = io_unmap,
+	.release = io_release,
+	.vmap = io_vmap,
+};
+
+static void foreign_buffers(void)
+{
+	struct ion_client *client = create(~0U);
+	DEFINE_DMA_BUF_EXPORT_INFO(info);
+	struct ion_handle *handle;
+	struct dma_buf *dmabuf;
+	phys_addr_t addr;
+	size_t len;
+	int fd;
+
+	info.ops = &io_ops;
+	info.size = PAGE_SIZE;
+	info.priv = &info;
+	dmabuf = dma_buf_export(&info);
+	expect_err(dmabuf, 0);
+	fd = dma_buf_fd(dmabuf, O_CLOEXEC);
+	expect(fd >= 0, true);
+	handle = ion_import_dma_buf(client, fd);
+	expect_err(handle, 0);
+	close_fd(fd);
+
+	expect_err(ion_map_kernel(client, handle), -EOPNOTSUPP);
+	expect(ion_phys(client, handle, &addr, &len), -EINVAL);
+	expect_err(ion_sg_table(client, handle), -EINVAL);
+	ion_client_destroy(client);
+}
+
+struct importer {
+	struct platform_device *pdev;
+	struct dma_buf_attachment *attachment;
+	struct sg_table *table;
+	enum dma_data_direction dir;
+};
+
+static void import(struct importer *importer, struct dma_buf *dmabuf,
+		   enum dma_data_direction dir)
+{
+	importer->pdev = platform_device_register_simple("client_test",
+							 PLATFORM_DEVID_AUTO,
+							 NULL, 0);
+	expect_err(importer->pdev, 0);
+	expect(dma_coerce_mask_and_coherent(&importer->pdev->dev,
+					    DMA_BIT_MASK(64)), 0);
+	dma_set_max_seg_size(&importer->pdev->dev, UINT_MAX);
+	importer->attachment = dma_buf_attach(dmabuf, &importer->pdev->dev);
+	expect_err(importer->attachment, 0);
+	importer->dir = dir;
+	importer->table = dma_buf_map_attachment_unlocked(importer->attachment,
+							  dir);
+	expect_err(importer->table, 0);
+}
+
+static void let_go(struct importer *importer, struct dma_buf *dmabuf)
+{
+	dma_buf_unmap_attachment_unlocked(importer->attachment,
+					  importer->table, importer->dir);
+	dma_buf_detach(dmabuf, importer->attachment);
+	platform_device_unregister(importer->pdev);
+}
+
+/*
+ * What the device would read or write. Without an IOMMU a DMA address is a
+ * physical one: of the buffer, or of the bounce buffer that stands in for it.
+ */
+static u8 *at_device(struct importer *importer, size_t at)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_dma_sg(importer->table, sg, i) {
+		if (at < sg_dma_len(sg))
+			return phys_to_virt(sg_dma_address(sg)) + at;
+		at -= sg_dma_len(sg);
+	}
+	expect(at, -1);
+	return NULL;
+}
+
+static size_t dma_size(struct importer *importer)
+{
+	struct scatterlist *sg;
+	size_t sum = 0;
+	int i;
+
+	for_each_sgtable_dma_sg(importer->table, sg, i)
+		sum += sg_dma_len(sg);
+	return sum;
+}
+
+static void two_devices_share(unsigned int heap)
+{
+	struct ion_client *client = create(~0U);
+	struct ion_handle *handle = alloc(client, SIZE, heap);
+	struct dma_buf *dmabuf = ion_share_dma_buf(client, handle);
+	u8 *cpu = ion_map_kernel(client, handle);
+	struct importer writer, reader;
+	size_t at;
+
+	/* What is there before the mapping reaches the device, */
+	memset(cpu, 1, SIZE);
+	import(&writer, dmabuf, DMA_BIDIRECTIONAL);
+	import(&reader, dmabuf, DMA_TO_DEVICE);
+	expect(dma_size(&writer), SIZE);
+	expect(dma_size(&reader), SIZE);
+	expect(at_device(&writer, 0) == at_device(&reader, 0), !bounce);
+	for (at = 0; at < SIZE; at += PAGE_SIZE - 1)
+		expect(*at_device(&reader, at), 1);
+
+	/* what a device writes reaches the CPU when its access begins, */
+	for (at = 0; at < SIZE; at += PAGE_SIZE - 1)
+		*at_device(&writer, at) = 2;
+	expect(cpu[0], bounce ? 1 : 2);
+	expect(dma_buf_begin_cpu_access(dmabuf, DMA_BIDIRECTIONAL), 0);
+	for (at = 0; at < SIZE; at += PAGE_SIZE - 1)
+		expect(cpu[at], 2);
+
+	/* what the CPU writes reaches every device when it ends, */
+	memset(cpu, 3, SIZE);
+	expect(*at_device(&reader, 0), bounce ? 1 : 3);
+	expect(dma_buf_end_cpu_access(dmabuf, DMA_BIDIRECTIONAL), 0);
+	for (at = 0; at < SIZE; at += PAGE_SIZE - 1) {
+		expect(*at_device(&reader, at), 3);
+		expect(*at_device(&writer, at), 3);
+	}
+
+	/* and what a device wrote last is there once it has unmapped. */
+	let_go(&reader, dmabuf);
+	*at_device(&writer, SIZE - 1) = 4;
+	let_go(&writer, dmabuf);
+	expect(cpu[SIZE - 1], 4);
+
+	dma_buf_put(dmabuf);
+	ion_client_destroy(client);
+}
+
+static void attachments(void)
+{
+	two_devices_share(SYSTEM);
+	two_devices_share(CONTIG);
+}
+
+static void one_mapping_an_attachment(void)
+{
+	struct ion_client *client = create(~0U);
+	struct ion_handle *handle = alloc(client, SIZE, SYSTEM);
+	struct dma_buf *dmabuf = ion_share_dma_buf(client, handle);
+	struct importer importer;
+
+	import(&importer, dmabuf, DMA_BIDIRECTIONAL);
+	expect_err(dma_buf_map_attachment_unlocked(importer.attachment,
+						   DMA_BIDIRECTIONAL), -EBUSY);
+	let_go(&importer, dmabuf);
+	import(&importer, dmabuf, DMA_FROM_DEVICE);
+	let_go(&importer, dmabuf);
+	dma_buf_put(dmabuf);
+	ion_client_destroy(client);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	{ "clients_are_created", clients_are_created },
+	{ "allocation_errors", allocation_errors },
+	{ "physical_addresses", physical_addresses },
+	{ "tables", tables },
+	{ "mappings", mappings },
+	{ "sharing", sharing },
+	{ "foreign_buffers", foreign_buffers },
+	{ "attachments", attachments },
+	{ "one_mapping_an_attachment", one_mapping_an_attachment },
+};
+
+static int __init client_test_init(void)
+{
+	bool any = false;
+	size_t i;
+
+	pr_info("1..%zu\n", ARRAY_SIZE(tests));
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		failed = false;
+		tests[i].run();
+		any |= failed;
+		pr_info("%sok %zu - %s\n", failed ? "not " : "", i + 1,
+			tests[i].name);
+	}
+	return any ? -EINVAL : 0;
+}
+
+static void __exit client_test_exit(void)
+{
+}
+
+module_init(client_test_init);
+module_exit(client_test_exit);
+
+MODULE_DESCRIPTION("Tests of ION's in-kernel client API");
+MODULE_LICENSE("GPL");
+ION_IMPORT_DMA_BUF_NS();

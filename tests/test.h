@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests share: cmocka, requests that answer -errno, and checks. */
+#ifndef TESTS_TEST_H
+#define TESTS_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <ion/ion.h>
+#include <linux/dma-buf.h>
+#include <linux/vion.h>
+
+#define PAGE 4096UL
+#define KiB 1024UL
+#define MiB (1024 * KiB)
+
+#define CACHED ION_FLAG_CACHED
+#define SYSTEM ION_HEAP_SYSTEM_MASK
+#define CONTIG ION_HEAP_SYSTEM_CONTIG_MASK
+
+/* What a system call answered, as the kernel says it. */
+#define sys(call) ({							\
+	long sys_ret = (long)(call);					\
+	sys_ret == -1 ? -errno : sys_ret;				\
+})
+
+static inline const char *answer(long value, char *text, size_t size)
+{
+	const char *name = value < 0 ? strerrorname_np(-value) : NULL;
+
+	if (name)
+		snprintf(text, size, "-%s", name);
+	else
+		snprintf(text, size, "%ld", value);
+	return text;
+}
+
+/* A check that fails in a forked child ends the child, not the test. */
+static pid_t test_process;
+
+__attribute__((constructor)) static void remember_process(void)
+{
+	test_process = getpid();
+}
+
+static inline void fail_at(const char *file, int line)
+{
+	if (getpid() != test_process)
+		_exit(99);
+	_fail(file, line);
+}
+
+static inline void expect_at(const char *file, int line, const char *what,
+			     long came, long wanted)
+{
+	char a[32], b[32];
+
+	if (came == wanted)
+		return;
+	print_error("%s: expected %s, came %s\n", what,
+		    answer(wanted, a, sizeof(a)), answer(came, b, sizeof(b)));
+	fail_at(file, line);
+}
+
+static inline long expect_ok_at(const char *file, int line, const char *what,
+				long came)
+{
+	char text[32];
+
+	if (came >= 0)
+		return came;
+	print_error("%s: expected success, came %s\n", what,
+		    answer(came, text, sizeof(text)));
+	fail_at(file, line);
+	return came;
+}
+
+/* The call answers exactly this. */
+#define expect(call, wanted) \
+	expect_at(__FILE__, __LINE__, #call, (call), (wanted))
+/* The call does not fail; gives its answer. */
+#define expect_ok(call) \
+	expect_ok_at(__FILE__, __LINE__, #call, (call))
+
+static inline long request(int fd, unsigned long cmd, void *arg)
+{
+	return sys(ioctl(fd, cmd, arg));
+}
+
+static inline int open_ion(void)
+{
+	return expect_ok(ion_open());
+}
+
+static inline int open_vion(void)
+{
+	return expect_ok(sys(open("/dev/vion_dev", O_RDWR | O_CLOEXEC)));
+}
+
+/* A dma-buf descriptor of a buffer that nothing else holds. */
+static inline int alloc_fd(int ion, unsigned int heaps, size_t len)
+{
+	int fd = -1;
+
+	expect(ion_alloc_fd(ion, len, 0, heaps, CACHED, &fd), 0);
+	return fd;
+}
+
+static inline void *map_at(int fd, size_t len, int prot, off_t offset)
+{
+	void *addr = mmap(NULL, len, prot, MAP_SHARED, fd, offset);
+
+	expect_ok(addr == MAP_FAILED ? -errno : 0);
+	return addr;
+}
+
+static inline void *map(int fd, size_t len)
+{
+	return map_at(fd, len, PROT_READ | PROT_WRITE, 0);
+}
+
+static inline long sync_buffer(int fd, __u64 flags)
+{
+	struct dma_buf_sync sync = { .flags = flags };
+
+	return request(fd, DMA_BUF_IOCTL_SYNC, &sync);
+}
+
+/* A different byte at every place, and different with every seed. */
+static inline unsigned char pattern(size_t at, unsigned int seed)
+{
+	return (at * 31 + (at >> 8) * 7 + (at >> 16) + seed) & 0xff;
+}
+
+static inline void fill(void *addr, size_t len, unsigned int seed)
+{
+	unsigned char *p = addr;
+
+	for (size_t i = 0; i < len; i++)
+		p[i] = pattern(i, seed);
+}
+
+static inline void expect_byte(size_t at, size_t len, unsigned char came,
+			       unsigned char wanted)
+{
+	if (came == wanted)
+		return;
+	print_error("byte %zu of %zu: expected 0x%02x, came 0x%02x\n", at, len,
+		    wanted, came);
+	fail_at(__FILE__, __LINE__);
+}
+
+static inline void expect_pattern(const void *addr, size_t len,
+				  unsigned int seed)
+{
+	const unsigned char *p = addr;
+
+	for (size_t i = 0; i < len; i++)
+		expect_byte(i, len, p[i], pattern(i, seed));
+}
+
+static inline void expect_zero(const void *addr, size_t len)
+{
+	const unsigned char *p = addr;
+
+	for (size_t i = 0; i < len; i++)
+		expect_byte(i, len, p[i], 0);
+}
+
+static inline ino_t inode_of(int fd)
+{
+	struct stat st;
+
+	expect(sys(fstat(fd, &st)), 0);
+	return st.st_ino;
+}
+
+/* How many descriptors this process has open. */
+static inline int open_descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+
+#endif
