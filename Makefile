@@ -34,10 +34,10 @@ HEADERS := ion/ion.h linux/ion.h linux/vion.h $(addprefix ion-legacy/, \
 INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
 
 # What a fresh Debian needs.
-VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils busybox-static \
+VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
-CHECK_PACKAGES := $(VM_PACKAGES) libcmocka-dev libdrm-dev pkg-config sparse shellcheck \
-	perl
+CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
+	libcmocka-dev libdrm-dev linux-source-6.12
 
 all: lib examples
 	@if [ -e $(UTSRELEASE) ]; then \
