@@ -108,6 +108,9 @@ static void alloc_checks_alignment(void **state)
 	expect(alloc(ion, PAGE, 2 * PAGE, SYSTEM, &handle), -EINVAL);
 	expect(alloc(ion, 3 * PAGE, 64 * KiB, CONTIG, &handle), 0);
 	expect(alloc(ion, PAGE, 64 * MiB, CONTIG, &handle), -EINVAL);
+	/* One that could, had it room, is no room; not a bad alignment. */
+	expect(alloc(ion, 8 * MiB, 64 * KiB, CONTIG | SYSTEM, &handle),
+	       -ENOMEM);
 	/* The heap that cannot is passed over for the one that can. */
 	expect(alloc(ion, PAGE, 8 * KiB, CONTIG | SYSTEM, &handle), 0);
 	ion_close(ion);

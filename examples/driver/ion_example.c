@@ -11,6 +11,8 @@
 #include <linux/ion.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
 
 #define EXAMPLE_INVERT _IO('e', 1)
 
@@ -18,8 +20,14 @@ static struct ion_client *client;
 
 static void invert(u8 *data, size_t size)
 {
-	while (size--)
-		data[size] ^= 0xff;
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		data[i] ^= 0xff;
+		/* A buffer may be large: let others run now and then. */
+		if (i % SZ_1M == 0)
+			cond_resched();
+	}
 }
 
 static int invert_buffer(struct ion_handle *handle)
@@ -44,7 +52,7 @@ out:
 }
 
 static long example_ioctl(struct file *file, unsigned int cmd,
-			  unsigned long fd)
+			  unsigned long arg)
 {
 	struct ion_handle *handle;
 	int ret;
@@ -52,7 +60,7 @@ static long example_ioctl(struct file *file, unsigned int cmd,
 	if (cmd != EXAMPLE_INVERT)
 		return -ENOTTY;
 
-	handle = ion_import_dma_buf(client, fd);
+	handle = ion_import_dma_buf(client, (int)arg);
 	if (IS_ERR(handle))
 		return PTR_ERR(handle);
 	ret = invert_buffer(handle);

@@ -38,7 +38,7 @@ static int copy_table(struct sg_table *to, struct sg_table *from, size_t max)
 
 	for_each_sgtable_sg(from, sg, i)
 		nents += (sg->length - 1) / max + 1;
-	ret = sg_alloc_table(to, nents, GFP_KERNEL);
+	ret = sg_alloc_table(to, nents, ION_TABLE_GFP);
 	if (ret)
 		return ret;
 
@@ -48,8 +48,9 @@ static int copy_table(struct sg_table *to, struct sg_table *from, size_t max)
 
 		for (done = 0; done < sg->length; done += len) {
 			len = min_t(size_t, sg->length - done, max);
-			sg_set_page(out, nth_page(sg_page(sg),
-						  done >> PAGE_SHIFT), len, 0);
+			sg_set_page(out, pfn_to_page(page_to_pfn(sg_page(sg)) +
+						     (done >> PAGE_SHIFT)),
+				    len, 0);
 			out = sg_next(out);
 		}
 	}
@@ -59,22 +60,26 @@ static int copy_table(struct sg_table *to, struct sg_table *from, size_t max)
 static int buffer_attach(struct dma_buf *dmabuf,
 			 struct dma_buf_attachment *attachment)
 {
-	size_t max = round_down(dma_max_mapping_size(attachment->dev),
-				PAGE_SIZE);
 	struct ion_buffer *buffer = dmabuf->priv;
+	struct device *dev = attachment->dev;
 	struct ion_attachment *a;
+	size_t max;
 	int ret;
+
+	max = min_t(size_t, dma_max_mapping_size(dev),
+		    dma_get_max_seg_size(dev));
+	max = max_t(size_t, round_down(max, PAGE_SIZE), PAGE_SIZE);
 
 	a = kzalloc(sizeof(*a), GFP_KERNEL);
 	if (!a)
 		return -ENOMEM;
 
-	ret = copy_table(&a->table, &buffer->table, max ?: PAGE_SIZE);
+	ret = copy_table(&a->table, &buffer->table, max);
 	if (ret) {
 		kfree(a);
 		return ret;
 	}
-	a->dev = attachment->dev;
+	a->dev = dev;
 	a->dir = DMA_NONE;
 	attachment->priv = a;
 
@@ -99,7 +104,7 @@ static void buffer_detach(struct dma_buf *dmabuf,
 }
 
 /*
- * Two importers of one buffer are the normal case, and the DMA API objects to
+ * Two importers of one buffer are the normal case, and DMA debugging objects to
  * a second mapping that syncs a page which is mapped already: so mapping never
  * syncs, and what it would have synced is synced here, for this device.
  */
@@ -141,6 +146,10 @@ static void buffer_unmap(struct dma_buf_attachment *attachment,
 /*
  * What has to move depends on how each device has the buffer mapped, not on
  * what the CPU is about to do: hence the attachments' own directions.
+ *
+ * Where bounce buffers stand in for the memory, each device has one of its own,
+ * and nothing tells which of two that may both be written holds the news: map
+ * for writing from one device at a time there.
  */
 static int buffer_begin_cpu_access(struct dma_buf *dmabuf,
 				   enum dma_data_direction dir)
@@ -214,7 +223,7 @@ static void *map_pages(struct ion_buffer *buffer)
 	struct page **pages;
 	void *vaddr;
 
-	pages = kvmalloc_array(count, sizeof(*pages), GFP_KERNEL);
+	pages = kvmalloc_array(count, sizeof(*pages), ION_TABLE_GFP);
 	if (!pages)
 		return NULL;
 	for_each_sgtable_page(&buffer->table, &iter, 0)
@@ -362,22 +371,22 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
  * a length that is 0 or overflows when rounded up, or an alignment that no heap
  * of the mask can give; -ENODEV if no heap of the mask exists; -ENOMEM if none
  * has room or the length is over half of RAM; -EINTR if the process is being
- * killed.
+ * killed; -ENFILE if the system has no more files.
  */
 struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
 				 unsigned int flags)
 {
-	struct dma_buf *dmabuf = ERR_PTR(-ENODEV);
-	u64 size = PAGE_ALIGN(len);
 	u64 limit = (u64)totalram_pages() << (PAGE_SHIFT - 1);
-	int id;
+	u64 size = PAGE_ALIGN(len);
+	int id, ret = -ENODEV;
 
-	if (!size || size < len)
+	if (!size || size < len || size > SIZE_MAX)
 		return ERR_PTR(-EINVAL);
 	if (align && !is_power_of_2(align))
 		return ERR_PTR(-EINVAL);
 
 	for (id = ION_NUM_HEAP_IDS - 1; id >= 0; id--) {
+		struct dma_buf *dmabuf = ERR_PTR(-ENOMEM);
 		struct ion_heap *heap;
 
 		if (!(heap_mask & (1U << id)))
@@ -385,14 +394,15 @@ struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
 		heap = ion_heap_get(id);
 		if (!heap)
 			continue;
-		if (size > limit)
-			dmabuf = ERR_PTR(-ENOMEM);
-		else
+		if (size <= limit)
 			dmabuf = alloc_from(heap, size, align ?: PAGE_SIZE,
 					    flags);
 		ion_heap_put(heap);
-		if (!IS_ERR(dmabuf) || PTR_ERR(dmabuf) == -EINTR)
-			break;
+		/* Another heap may have room, or be able to align. */
+		if (dmabuf != ERR_PTR(-ENOMEM) && dmabuf != ERR_PTR(-EINVAL))
+			return dmabuf;
+		if (ret != -ENOMEM)
+			ret = PTR_ERR(dmabuf);
 	}
-	return dmabuf;
+	return ERR_PTR(ret);
 }

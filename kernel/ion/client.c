@@ -211,6 +211,7 @@ void ion_handle_abort(struct ion_handle *handle)
 
 static void drop(struct ion_handle *handle)
 {
+	/* A count that has stuck frees nothing any more: see commit. */
 	if (handle->users != UINT_MAX)
 		handle->users--;
 	remove_if_unused(handle);
@@ -358,7 +359,8 @@ static struct ion_handle *hold(struct ion_client *client,
  * ERR_PTR: -EINVAL for a length that is 0 or overflows when rounded up, or an
  * alignment that no heap of the mask can give; -ENODEV if no heap of the mask
  * exists; -ENOMEM if none has room or the length is over half of RAM; -EINTR
- * if the calling process is being killed.
+ * if the calling process is being killed, -ENFILE if the system has no more
+ * files.
  */
 struct ion_handle *ion_alloc(struct ion_client *client, size_t len,
 			     size_t align, unsigned int heap_mask,
@@ -443,7 +445,7 @@ EXPORT_SYMBOL_GPL(ion_phys);
  * done through the mapping with dma_buf_begin_cpu_access() and
  * dma_buf_end_cpu_access() on what ion_share_dma_buf() returns.
  *
- * Context: may sleep. Takes the buffer's reservation lock.
+ * Context: may sleep. Takes the buffer's own locks.
  * Return: the address of the whole buffer, the same for every call while it is
  * mapped. ERR_PTR: -EINVAL if the handle is not the client's or the exporter
  * cannot map it, -EOPNOTSUPP if its memory is I/O memory, -ENOMEM, or what the
@@ -478,7 +480,7 @@ EXPORT_SYMBOL_GPL(ion_map_kernel);
  * @client: the client
  * @handle: its handle; the last call makes the address invalid
  *
- * Context: may sleep. Takes the buffer's reservation lock.
+ * Context: may sleep. Takes the buffer's own locks.
  */
 void ion_unmap_kernel(struct ion_client *client, struct ion_handle *handle)
 {

@@ -34,7 +34,7 @@ EXPORT_SYMBOL_GPL(ion_device_get);
 
 /**
  * ion_heap_add() - let callers allocate from a heap
- * @heap: the heap; its id is free and it outlives the module's last user
+ * @heap: the heap, static in its module; no other has its id
  */
 void ion_heap_add(struct ion_heap *heap)
 {
@@ -45,16 +45,13 @@ void ion_heap_add(struct ion_heap *heap)
 
 /**
  * ion_heap_get() - look a heap up and pin its module
- * @id: any number
+ * @id: below ION_NUM_HEAP_IDS
  *
  * Return: the heap, to be given back with ion_heap_put(), or NULL.
  */
 struct ion_heap *ion_heap_get(unsigned int id)
 {
 	struct ion_heap *heap;
-
-	if (id >= ION_NUM_HEAP_IDS)
-		return NULL;
 
 	mutex_lock(&ion_device.lock);
 	heap = ion_device.heaps[id];

@@ -2,9 +2,13 @@
 #ifndef _ION_HEAP_H
 #define _ION_HEAP_H
 
+#include <linux/gfp.h>
 #include <linux/scatterlist.h>
 #include <linux/types.h>
 #include <uapi/linux/ion.h>
+
+/* For what describes a buffer: it grows with it, and may be refused like it. */
+#define ION_TABLE_GFP (GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
 struct ion_heap;
 struct module;

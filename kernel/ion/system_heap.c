@@ -6,12 +6,13 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 
 #include "../compat.h"
 #include "heap.h"
 
-/* No OOM killer: a caller that asks for too much gets ENOMEM, others live. */
+/* A caller that asks for too much gets ENOMEM, not others the OOM killer. */
 #define ION_PAGE_GFP (GFP_HIGHUSER | __GFP_ZERO | __GFP_NOWARN | \
 		      __GFP_RETRY_MAYFAIL)
 /* A block is a bonus: take it if it is there, do not work for it. */
@@ -47,6 +48,8 @@ static int alloc_blocks(struct list_head *blocks, size_t len)
 	int nents = 0;
 
 	while (left) {
+		/* Clearing a block is no place where others get to run. */
+		cond_resched();
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		order = min_t(unsigned int, order, ilog2(left));
@@ -74,7 +77,7 @@ static int system_allocate(struct ion_heap *heap, struct sg_table *table,
 	ret = alloc_blocks(&blocks, len);
 	if (ret < 0)
 		goto err_free;
-	ret = sg_alloc_table(table, ret, GFP_KERNEL);
+	ret = sg_alloc_table(table, ret, ION_TABLE_GFP);
 	if (ret)
 		goto err_free;
 
@@ -96,8 +99,10 @@ static void system_free(struct ion_heap *heap, struct sg_table *table)
 	struct scatterlist *sg;
 	int i;
 
-	for_each_sgtable_sg(table, sg, i)
+	for_each_sgtable_sg(table, sg, i) {
+		cond_resched();
 		__free_pages(sg_page(sg), compound_order(sg_page(sg)));
+	}
 	sg_free_table(table);
 }
 

@@ -13,6 +13,8 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/rwsem.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -140,6 +142,22 @@ static long vion_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return vion_unregister(file->private_data, fd);
 }
 
+/* Copies piece by piece, so that others get to run and a kill is heard. */
+static size_t copy_pieces(void *vaddr, size_t len, struct iov_iter *iter)
+{
+	bool write = iov_iter_rw(iter) == WRITE;
+	size_t done = 0, piece, n;
+
+	do {
+		piece = min_t(size_t, len - done, SZ_1M);
+		n = write ? copy_from_iter(vaddr + done, piece, iter) :
+			    copy_to_iter(vaddr + done, piece, iter);
+		done += n;
+		cond_resched();
+	} while (n == piece && done < len && !fatal_signal_pending(current));
+	return done;
+}
+
 /* Copies what fits. Called with the file's lock held for reading. */
 static ssize_t copy(struct vion_buffer *buffer, struct kiocb *iocb,
 		    struct iov_iter *iter)
@@ -147,8 +165,7 @@ static ssize_t copy(struct vion_buffer *buffer, struct kiocb *iocb,
 	bool write = iov_iter_rw(iter) == WRITE;
 	enum dma_data_direction dir = write ? DMA_BIDIRECTIONAL :
 					      DMA_FROM_DEVICE;
-	size_t left, done;
-	void *vaddr;
+	size_t len, done;
 	int ret;
 
 	if (!buffer->handle)
@@ -161,16 +178,13 @@ static ssize_t copy(struct vion_buffer *buffer, struct kiocb *iocb,
 	ret = dma_buf_begin_cpu_access(buffer->dmabuf, dir);
 	if (ret)
 		return ret;
-	vaddr = buffer->vaddr + iocb->ki_pos;
-	left = buffer->dmabuf->size - iocb->ki_pos;
-	done = write ? copy_from_iter(vaddr, min(left, iov_iter_count(iter)),
-				      iter) :
-		       copy_to_iter(vaddr, left, iter);
+	len = min_t(size_t, buffer->dmabuf->size - iocb->ki_pos,
+		    iov_iter_count(iter));
+	done = copy_pieces(buffer->vaddr + iocb->ki_pos, len, iter);
+	iocb->ki_pos += done;
 	ret = dma_buf_end_cpu_access(buffer->dmabuf, dir);
 	if (ret)
 		return ret;
-
-	iocb->ki_pos += done;
 	return done ?: -EFAULT;
 }
 
@@ -179,7 +193,7 @@ static ssize_t vion_rw_iter(struct kiocb *iocb, struct iov_iter *iter)
 	struct vion_file *vion = iocb->ki_filp->private_data;
 	ssize_t ret;
 
-	ret = down_read_interruptible(&vion->lock);
+	ret = down_read_killable(&vion->lock);
 	if (ret)
 		return ret;
 	ret = copy(&vion->buffer, iocb, iter);
@@ -192,7 +206,7 @@ static loff_t vion_llseek(struct file *file, loff_t offset, int whence)
 	struct vion_file *vion = file->private_data;
 	loff_t ret;
 
-	ret = down_read_interruptible(&vion->lock);
+	ret = down_read_killable(&vion->lock);
 	if (ret)
 		return ret;
 	if (vion->buffer.handle)
@@ -250,6 +264,7 @@ static const struct file_operations vion_fops = {
 	.read_iter = vion_rw_iter,
 	.write_iter = vion_rw_iter,
 	.unlocked_ioctl = vion_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
 };
 
 static struct miscdevice vion_misc = {

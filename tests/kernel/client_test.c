@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * ION's in-kernel client API and its dma-buf exporter, as drivers use them.
- * Loading the module runs the tests; the kernel log has a line for each, and
- * loading fails if one does.
+ * Loading the module runs the tests; the kernel log has a line for each. It
+ * loads even if one fails, since buffers that it exported may live on a while.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -30,7 +30,7 @@ MODULE_PARM_DESC(bounce, "the kernel was booted with swiotlb=force");
 
 static bool failed;
 
-/* Notes a failure and goes on: what was taken is given back all the same. */
+/* Notes a failure and goes on. */
 #define expect(value, wanted) do {					\
 	long long came_ = (long long)(value), want_ = (long long)(wanted); \
 									\
@@ -44,13 +44,14 @@ static bool failed;
 #define expect_err(pointer, wanted) \
 	expect(PTR_ERR_OR_ZERO(pointer), wanted)
 
+/* Give NULL, and note a failure, where there is nothing to go on with. */
 static struct ion_client *create(unsigned int heap_mask)
 {
 	struct ion_client *client;
 
 	client = ion_client_create(NULL, heap_mask, "client_test");
 	expect_err(client, 0);
-	return client;
+	return IS_ERR(client) ? NULL : client;
 }
 
 static struct ion_handle *alloc(struct ion_client *client, size_t len,
@@ -60,90 +61,111 @@ static struct ion_handle *alloc(struct ion_client *client, size_t len,
 
 	handle = ion_alloc(client, len, 0, heap_mask, ION_FLAG_CACHED);
 	expect_err(handle, 0);
-	return handle;
+	return IS_ERR(handle) ? NULL : handle;
 }
 
-static void clients_are_created(void)
+static void *map(struct ion_client *client, struct ion_handle *handle)
 {
-	struct ion_client *client;
+	void *vaddr = ion_map_kernel(client, handle);
 
-	client = ion_client_create(ion_device_get(), ~0U, "client_test");
-	expect_err(client, 0);
-	ion_client_destroy(client);
-	expect_err(ion_client_create((struct ion_device *)&client, ~0U, "x"),
+	expect_err(vaddr, 0);
+	return IS_ERR(vaddr) ? NULL : vaddr;
+}
+
+static void clients_are_created(struct ion_client *client,
+				struct ion_client *other)
+{
+	struct ion_client *third;
+
+	third = ion_client_create(ion_device_get(), ~0U, "client_test");
+	expect_err(third, 0);
+	if (!IS_ERR(third))
+		ion_client_destroy(third);
+	expect_err(ion_client_create((struct ion_device *)&third, ~0U, "x"),
 		   -EINVAL);
 	expect_err(ion_client_create(NULL, ~0U, NULL), -EINVAL);
 }
 
-static void allocation_errors(void)
+static void allocation_errors(struct ion_client *client,
+			      struct ion_client *other)
 {
-	struct ion_client *client = create(CONTIG);
+	struct ion_client *limited = create(CONTIG);
 
 	expect_err(ion_alloc(client, 0, 0, CONTIG, 0), -EINVAL);
 	expect_err(ion_alloc(client, SIZE_MAX, 0, CONTIG, 0), -EINVAL);
 	expect_err(ion_alloc(client, PAGE_SIZE, 3, CONTIG, 0), -EINVAL);
 	expect_err(ion_alloc(client, PAGE_SIZE, 0, 0, 0), -ENODEV);
-	expect_err(ion_alloc(client, SZ_1G * 64UL, 0, CONTIG, 0), -ENOMEM);
-	/* A heap that the client may not use does not exist for it. */
-	expect_err(ion_alloc(client, PAGE_SIZE, 0, SYSTEM, 0), -ENODEV);
+	expect_err(ion_alloc(client, SIZE_MAX / 2 + 1, 0, CONTIG, 0), -ENOMEM);
 	expect_err(ion_import_dma_buf(client, -1), -EBADF);
-	ion_client_destroy(client);
+	if (!limited)
+		return;
+	/* A heap that the client may not use does not exist for it. */
+	expect_err(ion_alloc(limited, PAGE_SIZE, 0, SYSTEM, 0), -ENODEV);
+	alloc(limited, PAGE_SIZE, SYSTEM | CONTIG);
+	ion_client_destroy(limited);
 }
 
-static void physical_addresses(void)
+static void physical_addresses(struct ion_client *client,
+			       struct ion_client *other)
 {
-	struct ion_client *client = create(~0U), *other = create(~0U);
 	struct ion_handle *contig = alloc(client, 3 * PAGE_SIZE + 1, CONTIG);
 	struct ion_handle *system = alloc(client, SIZE, SYSTEM);
 	phys_addr_t addr = 1;
 	size_t len = 1;
 
+	if (!contig || !system)
+		return;
 	expect(ion_phys(client, system, &addr, &len), -ENODEV);
 	expect(ion_phys(other, contig, &addr, &len), -EINVAL);
 	expect(addr, 1);
 	expect(len, 1);
 	expect(ion_phys(client, contig, &addr, &len), 0);
 	expect(len, 4 * PAGE_SIZE);
-	expect(addr, virt_to_phys(ion_map_kernel(client, contig)));
-	ion_client_destroy(other);
-	ion_client_destroy(client);
+	expect(addr, virt_to_phys(map(client, contig)));
 }
 
-static void tables_hold_the_memory(unsigned int heap)
+static void tables_of(struct ion_client *client, struct ion_client *other,
+		      unsigned int heap)
 {
-	struct ion_client *client = create(~0U), *other = create(~0U);
 	struct ion_handle *handle = alloc(client, SIZE, heap);
-	struct sg_table *table = ion_sg_table(client, handle);
+	struct sg_table *table;
 	struct scatterlist *sg;
 	size_t sum = 0;
 	int i;
 
+	if (!handle)
+		return;
+	expect_err(ion_sg_table(other, handle), -EINVAL);
+	table = ion_sg_table(client, handle);
 	expect_err(table, 0);
+	if (IS_ERR(table))
+		return;
 	for_each_sgtable_sg(table, sg, i)
 		sum += sg->length;
 	expect(sum, SIZE);
-	expect_err(ion_sg_table(other, handle), -EINVAL);
-	ion_client_destroy(other);
-	ion_client_destroy(client);
 }
 
-static void tables(void)
+static void tables(struct ion_client *client, struct ion_client *other)
 {
-	tables_hold_the_memory(SYSTEM);
-	tables_hold_the_memory(CONTIG);
+	tables_of(client, other, SYSTEM);
+	tables_of(client, other, CONTIG);
 }
 
-static void mapping_is_counted(unsigned int heap)
+static void mappings_of(struct ion_client *client, struct ion_client *other,
+			unsigned int heap)
 {
-	struct ion_client *client = create(~0U), *other = create(~0U);
 	struct ion_handle *handle = alloc(client, SIZE, heap);
-	struct dma_buf *dmabuf = ion_share_dma_buf(client, handle);
+	struct dma_buf *dmabuf;
 	u8 *a, *b;
 
+	if (!handle)
+		return;
 	expect_err(ion_map_kernel(other, handle), -EINVAL);
-	a = ion_map_kernel(client, handle);
-	b = ion_map_kernel(client, handle);
-	expect_err(a, 0);
+	dmabuf = ion_share_dma_buf(client, handle);
+	a = map(client, handle);
+	b = map(client, handle);
+	if (!a || !b)
+		goto out;
 	expect(a == b, true);
 	expect(memchr_inv(a, 0, SIZE) == NULL, true);
 	memset(a, 0x5a, SIZE);
@@ -152,32 +174,31 @@ static void mapping_is_counted(unsigned int heap)
 	ion_unmap_kernel(client, handle);
 	expect(dmabuf->vmapping_counter, 0);
 
-	a = ion_map_kernel(client, handle);
+	a = map(client, handle);
+	if (!a)
+		goto out;
 	expect(memchr_inv(a, 0x5a, SIZE) == NULL, true);
 	/* Freeing a mapped handle unmaps it. */
 	ion_free(client, handle);
 	expect(dmabuf->vmapping_counter, 0);
+out:
 	dma_buf_put(dmabuf);
-	ion_client_destroy(other);
-	ion_client_destroy(client);
 }
 
-static void mappings(void)
+static void mappings(struct ion_client *client, struct ion_client *other)
 {
-	mapping_is_counted(SYSTEM);
-	mapping_is_counted(CONTIG);
+	mappings_of(client, other, SYSTEM);
+	mappings_of(client, other, CONTIG);
 }
 
-static void sharing(void)
+static void sharing(struct ion_client *client, struct ion_client *other)
 {
-	struct ion_client *client = create(~0U), *other = create(~0U);
-	struct ion_handle *handle = alloc(client, SIZE, SYSTEM);
-	struct dma_buf *dmabuf = ion_share_dma_buf(client, handle);
-	struct ion_handle *imported;
-	struct iosys_map map;
+	struct ion_handle *handle = alloc(client, SIZE, SYSTEM), *imported;
+	u8 *vaddr;
 	int fd;
 
-	expect(dmabuf->size, SIZE);
+	if (!handle)
+		return;
 	expect_err(ion_share_dma_buf(other, handle), -EINVAL);
 	expect(ion_share_dma_buf_fd(other, handle), -EINVAL);
 
@@ -186,20 +207,46 @@ static void sharing(void)
 	expect(ion_import_dma_buf(client, fd) == handle, true);
 	imported = ion_import_dma_buf(other, fd);
 	expect_err(imported, 0);
-	expect(imported != handle, true);
 	close_fd(fd);
+	vaddr = map(client, handle);
+	if (IS_ERR(imported) || !vaddr)
+		return;
+	expect(imported != handle, true);
 
-	memset(ion_map_kernel(client, handle), 0x77, SIZE);
+	/* What one client lets go of, the other still has. */
+	memset(vaddr, 0x77, SIZE);
 	ion_free(client, handle);
 	ion_free(client, handle);
-	ion_client_destroy(client);
-	expect(*(u8 *)ion_map_kernel(other, imported), 0x77);
-	ion_client_destroy(other);
+	vaddr = map(other, imported);
+	if (vaddr)
+		expect(memchr_inv(vaddr, 0x77, SIZE) == NULL, true);
+}
 
-	/* The buffer outlives its clients. */
-	expect(dma_buf_vmap_unlocked(dmabuf, &map), 0);
-	expect(*(u8 *)map.vaddr, 0x77);
-	dma_buf_vunmap_unlocked(dmabuf, &map);
+static void buffers_outlive_clients(struct ion_client *client,
+				    struct ion_client *other)
+{
+	struct ion_client *gone = create(~0U);
+	struct ion_handle *handle;
+	struct dma_buf *dmabuf;
+	struct iosys_map iosys;
+	void *vaddr;
+
+	if (!gone)
+		return;
+	handle = alloc(gone, SIZE, SYSTEM);
+	vaddr = handle ? map(gone, handle) : NULL;
+	if (!vaddr) {
+		ion_client_destroy(gone);
+		return;
+	}
+	memset(vaddr, 0x77, SIZE);
+	dmabuf = ion_share_dma_buf(gone, handle);
+	ion_client_destroy(gone);
+
+	expect(dmabuf->size, SIZE);
+	expect(dma_buf_vmap_unlocked(dmabuf, &iosys), 0);
+	expect(memchr_inv(iosys.vaddr, 0x77, SIZE) == NULL, true);
+	dma_buf_vunmap_unlocked(dmabuf, &iosys);
 	dma_buf_put(dmabuf);
 }
 
@@ -232,9 +279,9 @@ static const struct dma_buf_ops io_ops = {
 	.vmap = io_vmap,
 };
 
-static void foreign_buffers(void)
+static void foreign_buffers(struct ion_client *client,
+			    struct ion_client *other)
 {
-	struct ion_client *client = create(~0U);
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct ion_handle *handle;
 	struct dma_buf *dmabuf;
@@ -247,16 +294,19 @@ static void foreign_buffers(void)
 	info.priv = &info;
 	dmabuf = dma_buf_export(&info);
 	expect_err(dmabuf, 0);
+	if (IS_ERR(dmabuf))
+		return;
 	fd = dma_buf_fd(dmabuf, O_CLOEXEC);
 	expect(fd >= 0, true);
 	handle = ion_import_dma_buf(client, fd);
 	expect_err(handle, 0);
 	close_fd(fd);
+	if (IS_ERR(handle))
+		return;
 
 	expect_err(ion_map_kernel(client, handle), -EOPNOTSUPP);
 	expect(ion_phys(client, handle, &addr, &len), -EINVAL);
 	expect_err(ion_sg_table(client, handle), -EINVAL);
-	ion_client_destroy(client);
 }
 
 struct importer {
@@ -266,22 +316,34 @@ struct importer {
 	enum dma_data_direction dir;
 };
 
-static void import(struct importer *importer, struct dma_buf *dmabuf,
+static bool import(struct importer *importer, struct dma_buf *dmabuf,
 		   enum dma_data_direction dir)
 {
+	importer->dir = dir;
 	importer->pdev = platform_device_register_simple("client_test",
 							 PLATFORM_DEVID_AUTO,
 							 NULL, 0);
 	expect_err(importer->pdev, 0);
+	if (IS_ERR(importer->pdev))
+		return false;
 	expect(dma_coerce_mask_and_coherent(&importer->pdev->dev,
 					    DMA_BIT_MASK(64)), 0);
-	dma_set_max_seg_size(&importer->pdev->dev, UINT_MAX);
 	importer->attachment = dma_buf_attach(dmabuf, &importer->pdev->dev);
 	expect_err(importer->attachment, 0);
-	importer->dir = dir;
+	if (IS_ERR(importer->attachment))
+		goto err_device;
 	importer->table = dma_buf_map_attachment_unlocked(importer->attachment,
 							  dir);
 	expect_err(importer->table, 0);
+	if (IS_ERR(importer->table))
+		goto err_detach;
+	return true;
+
+err_detach:
+	dma_buf_detach(dmabuf, importer->attachment);
+err_device:
+	platform_device_unregister(importer->pdev);
+	return false;
 }
 
 static void let_go(struct importer *importer, struct dma_buf *dmabuf)
@@ -310,32 +372,35 @@ static u8 *at_device(struct importer *importer, size_t at)
 	return NULL;
 }
 
-static size_t dma_size(struct importer *importer)
+static void expect_segments(struct importer *importer)
 {
+	unsigned int most = dma_get_max_seg_size(&importer->pdev->dev);
 	struct scatterlist *sg;
 	size_t sum = 0;
 	int i;
 
-	for_each_sgtable_dma_sg(importer->table, sg, i)
+	for_each_sgtable_dma_sg(importer->table, sg, i) {
+		expect(sg_dma_len(sg) <= most, true);
 		sum += sg_dma_len(sg);
-	return sum;
+	}
+	expect(sum, SIZE);
 }
 
-static void two_devices_share(unsigned int heap)
+static void share_with_devices(struct dma_buf *dmabuf, u8 *cpu)
 {
-	struct ion_client *client = create(~0U);
-	struct ion_handle *handle = alloc(client, SIZE, heap);
-	struct dma_buf *dmabuf = ion_share_dma_buf(client, handle);
-	u8 *cpu = ion_map_kernel(client, handle);
 	struct importer writer, reader;
 	size_t at;
 
 	/* What is there before the mapping reaches the device, */
 	memset(cpu, 1, SIZE);
-	import(&writer, dmabuf, DMA_BIDIRECTIONAL);
-	import(&reader, dmabuf, DMA_TO_DEVICE);
-	expect(dma_size(&writer), SIZE);
-	expect(dma_size(&reader), SIZE);
+	if (!import(&writer, dmabuf, DMA_BIDIRECTIONAL))
+		return;
+	if (!import(&reader, dmabuf, DMA_TO_DEVICE)) {
+		let_go(&writer, dmabuf);
+		return;
+	}
+	expect_segments(&writer);
+	expect_segments(&reader);
 	expect(at_device(&writer, 0) == at_device(&reader, 0), !bounce);
 	for (at = 0; at < SIZE; at += PAGE_SIZE - 1)
 		expect(*at_device(&reader, at), 1);
@@ -362,37 +427,56 @@ static void two_devices_share(unsigned int heap)
 	*at_device(&writer, SIZE - 1) = 4;
 	let_go(&writer, dmabuf);
 	expect(cpu[SIZE - 1], 4);
+}
 
+static void attachments_of(struct ion_client *client, unsigned int heap)
+{
+	struct ion_handle *handle = alloc(client, SIZE, heap);
+	struct dma_buf *dmabuf;
+	u8 *cpu;
+
+	if (!handle)
+		return;
+	cpu = map(client, handle);
+	if (!cpu)
+		return;
+	dmabuf = ion_share_dma_buf(client, handle);
+	share_with_devices(dmabuf, cpu);
 	dma_buf_put(dmabuf);
-	ion_client_destroy(client);
 }
 
-static void attachments(void)
+static void attachments(struct ion_client *client, struct ion_client *other)
 {
-	two_devices_share(SYSTEM);
-	two_devices_share(CONTIG);
+	attachments_of(client, SYSTEM);
+	attachments_of(client, CONTIG);
 }
 
-static void one_mapping_an_attachment(void)
+static void one_mapping_an_attachment(struct ion_client *client,
+				      struct ion_client *other)
 {
-	struct ion_client *client = create(~0U);
 	struct ion_handle *handle = alloc(client, SIZE, SYSTEM);
-	struct dma_buf *dmabuf = ion_share_dma_buf(client, handle);
 	struct importer importer;
+	struct dma_buf *dmabuf;
 
-	import(&importer, dmabuf, DMA_BIDIRECTIONAL);
-	expect_err(dma_buf_map_attachment_unlocked(importer.attachment,
-						   DMA_BIDIRECTIONAL), -EBUSY);
-	let_go(&importer, dmabuf);
-	import(&importer, dmabuf, DMA_FROM_DEVICE);
-	let_go(&importer, dmabuf);
+	if (!handle)
+		return;
+	dmabuf = ion_share_dma_buf(client, handle);
+	if (import(&importer, dmabuf, DMA_BIDIRECTIONAL)) {
+		struct dma_buf_attachment *attachment = importer.attachment;
+
+		expect_err(dma_buf_map_attachment_unlocked(attachment,
+							   DMA_TO_DEVICE),
+			   -EBUSY);
+		let_go(&importer, dmabuf);
+	}
+	if (import(&importer, dmabuf, DMA_FROM_DEVICE))
+		let_go(&importer, dmabuf);
 	dma_buf_put(dmabuf);
-	ion_client_destroy(client);
 }
 
 static const struct {
 	const char *name;
-	void (*run)(void);
+	void (*run)(struct ion_client *client, struct ion_client *other);
 } tests[] = {
 	{ "clients_are_created", clients_are_created },
 	{ "allocation_errors", allocation_errors },
@@ -400,6 +484,7 @@ static const struct {
 	{ "tables", tables },
 	{ "mappings", mappings },
 	{ "sharing", sharing },
+	{ "buffers_outlive_clients", buffers_outlive_clients },
 	{ "foreign_buffers", foreign_buffers },
 	{ "attachments", attachments },
 	{ "one_mapping_an_attachment", one_mapping_an_attachment },
@@ -407,18 +492,25 @@ static const struct {
 
 static int __init client_test_init(void)
 {
-	bool any = false;
 	size_t i;
 
 	pr_info("1..%zu\n", ARRAY_SIZE(tests));
 	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		struct ion_client *client, *other;
+
 		failed = false;
-		tests[i].run();
-		any |= failed;
+		client = create(~0U);
+		other = create(~0U);
+		if (client && other)
+			tests[i].run(client, other);
+		if (client)
+			ion_client_destroy(client);
+		if (other)
+			ion_client_destroy(other);
 		pr_info("%sok %zu - %s\n", failed ? "not " : "", i + 1,
 			tests[i].name);
 	}
-	return any ? -EINVAL : 0;
+	return 0;
 }
 
 static void __exit client_test_exit(void)

@@ -45,7 +45,10 @@ enum ion_heap_type {
 #define ION_HEAP_CARVEOUT_MASK		(1 << ION_HEAP_TYPE_CARVEOUT)
 #define ION_HEAP_TYPE_DMA_MASK		(1 << ION_HEAP_TYPE_DMA)
 
-/* CPU mappings are cached; without it they are write-combined. */
+/*
+ * CPU mappings are cached; without it they are write-combined. (Not yet: all
+ * mappings are cached.)
+ */
 #define ION_FLAG_CACHED			1
 /* The caller does the cache maintenance, with ION_IOC_SYNC. */
 #define ION_FLAG_CACHED_NEEDS_SYNC	2

@@ -48,7 +48,7 @@ int ion_close(int fd);
  *
  * Return: 0. -EINVAL: @len is 0 or overflows, or no heap can give @align;
  * -ENODEV: no heap of the mask exists; -ENOMEM: none has room, or @len is over
- * half of RAM.
+ * half of RAM; -ENFILE: the system has no more files.
  */
 int ion_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,
 	      unsigned int flags, ion_user_handle_t *handle);
@@ -148,7 +148,8 @@ int ion_query_get_heaps(int fd, int cnt, void *buffers);
  * @fd: from ion_open()
  *
  * Return: 1 if it does, which our ion.ko always does; 0 if it only speaks the
- * descriptor ABI, or @fd is no ION client.
+ * descriptor ABI or @fd is not open. It is for ION clients: of another driver's
+ * descriptor it may say either.
  */
 int ion_is_legacy(int fd);
 
