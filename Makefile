@@ -26,7 +26,8 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -MMD -MP -I$(B)/include $(CPPFLAGS)
 LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
 PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
-TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c)) \
+	$(B)/tests/ilp32
 
 # The headers as they are installed: ours beside the system's, not all of uapi.
 HEADERS := ion/ion.h linux/ion.h linux/vion.h $(addprefix ion-legacy/, \
@@ -37,7 +38,7 @@ INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
 VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
 CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
-	libcmocka-dev libdrm-dev linux-source-6.12
+	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12
 
 all: lib examples
 	@if [ -e $(UTSRELEASE) ]; then \
@@ -85,6 +86,10 @@ $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(B)/lib/libion.a -lcmocka -lpthread
+
+$(B)/tests/ilp32: tests/programs/ilp32.c lib/ion.c | $(INCLUDES)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -m32 -o $@ $^
 
 install: lib
 	install -d $(LIBDIR)/pkgconfig

@@ -3,16 +3,18 @@
  * /dev/ion: what each request number means. It decodes requests, checks their
  * bounds and encodes the answers; the work is done by client.c and buffer.c.
  *
- * Callers with int handles and callers with pointer handles differ in the size
- * of the argument, hence in the request number.
+ * Callers with int handles, callers with pointer handles and 32-bit callers
+ * differ in the size of the argument, hence in the request number.
  */
 
+#include <linux/compat.h>
 #include <linux/dma-buf.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -78,21 +80,42 @@ static int put_fd_data(void __user *arg, unsigned int cmd,
 	return copy_to_user(arg, &ptr, sizeof(ptr)) ? -EFAULT : 0;
 }
 
+/* A pinned handle for a new buffer: to be committed once it was answered. */
+static struct ion_handle *alloc_handle(struct ion_client *client, u64 len,
+				       u64 align, unsigned int heap_mask,
+				       unsigned int flags)
+{
+	struct ion_handle *handle;
+	struct dma_buf *dmabuf;
+
+	dmabuf = ion_client_alloc(client, len, align, heap_mask, flags);
+	if (IS_ERR(dmabuf))
+		return ERR_CAST(dmabuf);
+	handle = ion_handle_pin(client, dmabuf);
+	dma_buf_put(dmabuf);
+	return handle;
+}
+
+static int answer(struct ion_handle *handle, void __user *arg,
+		  const void *data, size_t size)
+{
+	if (copy_to_user(arg, data, size)) {
+		ion_handle_abort(handle);
+		return -EFAULT;
+	}
+	ion_handle_commit(handle);
+	return 0;
+}
+
 static int do_alloc(struct ion_client *client, void __user *arg)
 {
 	struct ion_allocation_data data, out;
 	struct ion_handle *handle;
-	struct dma_buf *dmabuf;
 
 	if (copy_from_user(&data, arg, sizeof(data)))
 		return -EFAULT;
-
-	dmabuf = ion_client_alloc(client, data.len, data.align,
-				  data.heap_id_mask, data.flags);
-	if (IS_ERR(dmabuf))
-		return PTR_ERR(dmabuf);
-	handle = ion_handle_pin(client, dmabuf);
-	dma_buf_put(dmabuf);
+	handle = alloc_handle(client, data.len, data.align, data.heap_id_mask,
+			      data.flags);
 	if (IS_ERR(handle))
 		return PTR_ERR(handle);
 
@@ -103,12 +126,7 @@ static int do_alloc(struct ion_client *client, void __user *arg)
 	out.heap_id_mask = data.heap_id_mask;
 	out.flags = data.flags;
 	out.handle = ion_handle_id(handle);
-	if (copy_to_user(arg, &out, sizeof(out))) {
-		ion_handle_abort(handle);
-		return -EFAULT;
-	}
-	ion_handle_commit(handle);
-	return 0;
+	return answer(handle, arg, &out, sizeof(out));
 }
 
 static int do_new_alloc(struct ion_client *client, void __user *arg)
@@ -303,6 +321,49 @@ static long ion_ioctl(struct file *file, unsigned int cmd, unsigned long param)
 	}
 }
 
+#ifdef CONFIG_COMPAT
+/* What a 32-bit program's sizes are; all other requests have no such fields. */
+struct ion_allocation_data32 {
+	u32 len;
+	u32 align;
+	u32 heap_id_mask;
+	u32 flags;
+	s32 handle;
+};
+
+#define ION_IOC_ALLOC32 _IOWR(ION_IOC_MAGIC, 0, struct ion_allocation_data32)
+
+static int do_alloc32(struct ion_client *client, void __user *arg)
+{
+	struct ion_allocation_data32 data;
+	struct ion_handle *handle;
+
+	if (copy_from_user(&data, arg, sizeof(data)))
+		return -EFAULT;
+	/* Rounded up, this is where 32 bits overflow. */
+	if (PAGE_ALIGN(data.len) < data.len)
+		return -EINVAL;
+	handle = alloc_handle(client, data.len, data.align, data.heap_id_mask,
+			      data.flags);
+	if (IS_ERR(handle))
+		return PTR_ERR(handle);
+	data.handle = ion_handle_id(handle);
+	return answer(handle, arg, &data, sizeof(data));
+}
+
+static long ion_compat_ioctl(struct file *file, unsigned int cmd,
+			     unsigned long param)
+{
+	void __user *arg = compat_ptr(param);
+
+	if (cmd == ION_IOC_ALLOC32)
+		return do_alloc32(file->private_data, arg);
+	return ion_ioctl(file, cmd, (unsigned long)arg);
+}
+#else
+#define ion_compat_ioctl NULL
+#endif
+
 static int ion_open(struct inode *inode, struct file *file)
 {
 	char name[TASK_COMM_LEN];
@@ -326,6 +387,7 @@ static const struct file_operations ion_fops = {
 	.open = ion_open,
 	.release = ion_release,
 	.unlocked_ioctl = ion_ioctl,
+	.compat_ioctl = ion_compat_ioctl,
 };
 
 static struct miscdevice ion_misc = {
