@@ -30,7 +30,7 @@ TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c)) \
 	$(B)/tests/ilp32
 
 # The headers as they are installed: ours beside the system's, not all of uapi.
-HEADERS := ion/ion.h linux/ion.h linux/vion.h $(addprefix ion-legacy/, \
+HEADERS := ion/ion.h linux/ion.h linux/ion_test.h linux/vion.h $(addprefix ion-legacy/, \
 	ion/ion.h linux/ion.h cutils/log.h ion_test_module.h)
 INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
 

@@ -57,8 +57,10 @@ static void nodes_come_and_go(void **state)
 	(void)state;
 	expect(sys(access("/dev/ion", F_OK)), 0);
 	expect(sys(access("/dev/vion_dev", F_OK)), 0);
+	expect(sys(access("/dev/ion-test", F_OK)), 0);
 	expect(unload("vion"), 0);
 	expect(sys(access("/dev/vion_dev", F_OK)), -ENOENT);
+	expect(sys(access("/dev/ion-test", F_OK)), -ENOENT);
 	expect(unload("ion"), 0);
 	expect(sys(access("/dev/ion", F_OK)), -ENOENT);
 	expect(ion_open(), -ENOENT);

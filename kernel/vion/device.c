@@ -21,7 +21,7 @@
 
 #include <uapi/linux/vion.h>
 
-#include "../compat.h"
+#include "device.h"
 
 static bool exclusive = true;
 module_param(exclusive, bool, 0444);
@@ -272,8 +272,23 @@ static struct miscdevice vion_misc = {
 	.name = "vion_dev",
 	.fops = &vion_fops,
 };
-module_misc_device(vion_misc);
 
-MODULE_DESCRIPTION("A driver that a dma-buf is shared with");
-MODULE_LICENSE("GPL");
-ION_IMPORT_DMA_BUF_NS();
+/**
+ * vion_device_init() - make /dev/vion_dev
+ *
+ * Return: 0, or what misc_register() answers.
+ */
+int vion_device_init(void)
+{
+	return misc_register(&vion_misc);
+}
+
+/**
+ * vion_device_exit() - take /dev/vion_dev away
+ *
+ * No file is open: an open one pins the module.
+ */
+void vion_device_exit(void)
+{
+	misc_deregister(&vion_misc);
+}
