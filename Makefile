@@ -6,8 +6,12 @@
 # make check            all tests and lint, on every kernel that we support
 # make install          library, headers and .pc files  [DESTDIR= PREFIX=]
 # make modules          the kernel modules              [KERNELDIR=]
-# make modules_install  and where modprobe finds them   [KERNELDIR=]
+# make modules_install  and where modprobe finds them   [INSTALL_MOD_PATH=]
 # make clean            remove build/, where everything is built
+
+ifneq ($(words $(CURDIR)),1)
+$(error Kbuild cannot build below a path with spaces: $(CURDIR))
+endif
 
 VERSION := 0.1.0
 SOVERSION := 1
@@ -105,7 +109,7 @@ install: lib
 
 # Kbuild builds beside the sources: so it gets a tree of links to them.
 UTSRELEASE = $(KERNELDIR)/include/generated/utsrelease.h
-kernel_release = $(shell sed -n 's/.*"\(.*\)".*/\1/p' $(UTSRELEASE))
+kernel_release = $(shell sed -n 's/.*"\(.*\)".*/\1/p' $(UTSRELEASE) 2>&-)
 MODULES = $(B)/modules/$(kernel_release)
 KBUILD = $(MAKE) -C $(KERNELDIR) M=$(abspath $(MODULES))/kernel
 
@@ -128,7 +132,7 @@ test_modules: modules
 	done
 
 modules_install: modules
-	$(KBUILD) modules_install
+	$(KBUILD) CONFIG_MODULE_SIG_ALL= modules_install
 
 # ---- in a VM
 

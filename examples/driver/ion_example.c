@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The smallest driver that works on a buffer which a program hands to it:
- * /dev/ion_example has one request, whose argument is a dma-buf descriptor, and
- * inverts every byte of that buffer. The program sees the result through its
- * own mapping. Copy this file and put your work in the place of invert().
+ * The smallest driver that works on a buffer which a program hands to it.
+ * /dev/ion_example has one request, which inverts every byte of the buffer; a
+ * program that has a dma-buf descriptor says
+ *
+ *	ioctl(open("/dev/ion_example", O_RDWR), _IO('e', 1), descriptor);
+ *
+ * and sees the result through its own mapping. Copy this folder and put your
+ * work in the place of invert().
  */
 #include <linux/dma-buf.h>
 #include <linux/err.h>

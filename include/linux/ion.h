@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * ION for other kernel modules: allocate and import buffers, map them into the
- * kernel and share them with user space.
+ * kernel and share them with user space. Each function is described where it
+ * is, in kernel/ion/client.c. What fails answers ERR_PTR or a negative errno.
  */
 #ifndef _LINUX_ION_H
 #define _LINUX_ION_H

@@ -7,6 +7,9 @@
  * the driver's own kernel mapping. They are bounded by the buffer's size, short
  * at its end, and at the end read gives 0 and write ENOSPC. Without a buffer
  * they are ENXIO.
+ *
+ * One open at a time: a second one is EBUSY, unless vion.ko was loaded with
+ * exclusive=0. Then each has a registration of its own.
  */
 #ifndef _UAPI_LINUX_VION_H
 #define _UAPI_LINUX_VION_H

@@ -43,7 +43,7 @@ int ion_close(int fd);
  * @len: bytes, rounded up to a page; the memory is zero
  * @align: alignment in bytes, a power of two; 0 means a page
  * @heap_mask: heaps to try (ION_HEAP_*_MASK), the highest id first
- * @flags: ION_FLAG_*
+ * @flags: ION_FLAG_*; other bits are kept and mean nothing
  * @handle: returns a handle that only @fd knows, to be freed with ion_free()
  *
  * Return: 0. -EINVAL: @len is 0 or overflows, or no heap can give @align;

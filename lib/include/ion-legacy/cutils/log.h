@@ -19,6 +19,12 @@
 #define ALOGW(...) ION_LEGACY_LOG("W", LOG_TAG, __VA_ARGS__)
 #define ALOGE(...) ION_LEGACY_LOG("E", LOG_TAG, __VA_ARGS__)
 
+#define SLOGV ALOGV
+#define SLOGD ALOGD
+#define SLOGI ALOGI
+#define SLOGW ALOGW
+#define SLOGE ALOGE
+
 /* Their names before Android 4.1. */
 #define LOGV ALOGV
 #define LOGD ALOGD
