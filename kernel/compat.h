@@ -14,6 +14,19 @@
 #define ION_IMPORT_DMA_BUF_NS() MODULE_IMPORT_NS("DMA_BUF")
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define ion_class_create(name) class_create(THIS_MODULE, name)
+#else
+#define ion_class_create(name) class_create(name)
+#endif
+
+/* Whether class.devnode gets a const device. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define ION_DEVNODE_CONST
+#else
+#define ION_DEVNODE_CONST const
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 /* The reservation lock was not yet the caller's to take. */
 #define dma_buf_vmap_unlocked dma_buf_vmap

@@ -61,8 +61,10 @@ static void nodes_come_and_go(void **state)
 	expect(unload("vion"), 0);
 	expect(sys(access("/dev/vion_dev", F_OK)), -ENOENT);
 	expect(sys(access("/dev/ion-test", F_OK)), -ENOENT);
+	expect(sys(access("/dev/dma_heap/ion_system", F_OK)), 0);
 	expect(unload("ion"), 0);
 	expect(sys(access("/dev/ion", F_OK)), -ENOENT);
+	expect(sys(access("/dev/dma_heap/ion_system", F_OK)), -ENOENT);
 	expect(ion_open(), -ENOENT);
 	expect(load_ion(), 0);
 	expect(load_vion(""), 0);
@@ -89,6 +91,19 @@ static void stays_while_a_client_is_open(void **state)
 	expect(unload("vion"), 0);
 	expect(unload("ion"), -EWOULDBLOCK);
 	ion_close(ion);
+	expect(unload("ion"), 0);
+	expect(load_ion(), 0);
+	expect(load_vion(""), 0);
+}
+
+static void stays_while_a_heap_is_open(void **state)
+{
+	int heap = expect_ok(sys(open("/dev/dma_heap/ion_system", O_RDONLY)));
+
+	(void)state;
+	expect(unload("vion"), 0);
+	expect(unload("ion"), -EWOULDBLOCK);
+	close(heap);
 	expect(unload("ion"), 0);
 	expect(load_ion(), 0);
 	expect(load_vion(""), 0);
@@ -285,6 +300,7 @@ int main(void)
 		cmocka_unit_test(nodes_come_and_go),
 		cmocka_unit_test(nodes_are_for_root),
 		cmocka_unit_test(stays_while_a_client_is_open),
+		cmocka_unit_test(stays_while_a_heap_is_open),
 		cmocka_unit_test(stays_while_a_buffer_lives),
 		cmocka_unit_test(stays_while_vion_is_open),
 		cmocka_unit_test(any_number_may_open_vion),

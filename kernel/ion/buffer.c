@@ -325,7 +325,7 @@ int ion_buffer_sync(struct dma_buf *dmabuf)
 }
 
 static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
-				  size_t align, unsigned int flags)
+				  size_t align, unsigned int flags, int mode)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct ion_buffer *buffer;
@@ -351,7 +351,7 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
 	info.ops = &buffer_ops;
 	info.owner = heap->owner;
 	info.size = size;
-	info.flags = O_RDWR;
+	info.flags = mode;
 	info.priv = buffer;
 	dmabuf = dma_buf_export(&info);
 	if (IS_ERR(dmabuf))
@@ -365,6 +365,7 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
  * @align: alignment wanted in bytes, a power of two; 0 means a page
  * @heap_mask: heaps to try, 1 << id each, the highest id first
  * @flags: ION_FLAG_*, kept with the buffer
+ * @mode: O_RDWR, O_RDONLY or O_WRONLY: what its descriptors can be used for
  *
  * Context: may sleep.
  * Return: a dma-buf whose only reference is the caller's. ERR_PTR: -EINVAL for
@@ -374,7 +375,7 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
  * killed; -ENFILE if the system has no more files.
  */
 struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
-				 unsigned int flags)
+				 unsigned int flags, int mode)
 {
 	u64 limit = (u64)totalram_pages() << (PAGE_SHIFT - 1);
 	u64 size = PAGE_ALIGN(len);
@@ -396,7 +397,7 @@ struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
 			continue;
 		if (size <= limit)
 			dmabuf = alloc_from(heap, size, align ?: PAGE_SIZE,
-					    flags);
+					    flags, mode);
 		ion_heap_put(heap);
 		/* Another heap may have room, or be able to align. */
 		if (dmabuf != ERR_PTR(-ENOMEM) && dmabuf != ERR_PTR(-EINVAL))

@@ -33,7 +33,7 @@ struct ion_buffer {
 };
 
 struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
-				 unsigned int flags);
+				 unsigned int flags, int mode);
 struct ion_buffer *ion_buffer_of(struct dma_buf *dmabuf);
 int ion_buffer_sync(struct dma_buf *dmabuf);
 

@@ -273,7 +273,7 @@ struct dma_buf *ion_client_alloc(struct ion_client *client, u64 len, u64 align,
 				 unsigned int heap_mask, unsigned int flags)
 {
 	return ion_buffer_alloc(len, align, heap_mask & client->heap_mask,
-				flags);
+				flags, O_RDWR);
 }
 
 /**

@@ -51,6 +51,7 @@ static const struct ion_heap_ops contig_ops = {
 
 struct ion_heap ion_contig_heap = {
 	.name = "ion_system_contig_heap",
+	.node = "system_contig",
 	.type = ION_HEAP_TYPE_SYSTEM_CONTIG,
 	.id = ION_HEAP_TYPE_SYSTEM_CONTIG,
 	.contiguous = true,

@@ -32,6 +32,7 @@ struct ion_heap_ops {
 /**
  * struct ion_heap - where memory comes from
  * @name: the name that callers look for
+ * @node: the same for /dev/dma_heap, where it comes after "ion_"
  * @type: enum ion_heap_type
  * @id: its bit in a heap mask, below ION_NUM_HEAP_IDS
  * @contiguous: every buffer is one physically contiguous run
@@ -40,6 +41,7 @@ struct ion_heap_ops {
  */
 struct ion_heap {
 	const char *name;
+	const char *node;
 	enum ion_heap_type type;
 	unsigned int id;
 	bool contiguous;

@@ -129,35 +129,56 @@ static int do_alloc(struct ion_client *client, void __user *arg)
 	return answer(handle, arg, &out, sizeof(out));
 }
 
+/**
+ * ion_answer_fd() - answer a request with a new descriptor
+ * @dmabuf: the buffer; the descriptor takes over the caller's reference, which
+ *	is put if there is none
+ * @flags: O_CLOEXEC or 0
+ * @fd: where in @data the descriptor goes
+ * @arg: where the answer goes
+ * @data: the answer
+ * @size: its size in bytes
+ *
+ * The descriptor is there only when nothing can fail any more.
+ *
+ * Return: 0, -EMFILE, -ENOMEM, or -EFAULT for a bad @arg.
+ */
+int ion_answer_fd(struct dma_buf *dmabuf, int flags, u32 *fd, void __user *arg,
+		  const void *data, size_t size)
+{
+	int ret;
+
+	ret = get_unused_fd_flags(flags);
+	if (ret < 0)
+		goto err_put;
+	*fd = ret;
+	if (copy_to_user(arg, data, size)) {
+		ret = -EFAULT;
+		goto err_fd;
+	}
+	fd_install(*fd, dmabuf->file);
+	return 0;
+
+err_fd:
+	put_unused_fd(*fd);
+err_put:
+	dma_buf_put(dmabuf);
+	return ret;
+}
+
 static int do_new_alloc(struct ion_client *client, void __user *arg)
 {
 	struct ion_new_allocation_data data;
 	struct dma_buf *dmabuf;
-	int fd;
 
 	if (copy_from_user(&data, arg, sizeof(data)))
 		return -EFAULT;
-
 	dmabuf = ion_client_alloc(client, data.len, 0, data.heap_id_mask,
 				  data.flags);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
-
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0)
-		goto err_put;
-	data.fd = fd;
-	if (copy_to_user(arg, &data, sizeof(data))) {
-		put_unused_fd(fd);
-		fd = -EFAULT;
-		goto err_put;
-	}
-	fd_install(fd, dmabuf->file);
-	return 0;
-
-err_put:
-	dma_buf_put(dmabuf);
-	return fd;
+	return ion_answer_fd(dmabuf, O_CLOEXEC, &data.fd, arg, &data,
+			     sizeof(data));
 }
 
 static int do_free(struct ion_client *client, const void __user *arg)

@@ -2,6 +2,13 @@
 #ifndef _ION_IOCTL_H
 #define _ION_IOCTL_H
 
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+struct dma_buf;
+
+int ion_answer_fd(struct dma_buf *dmabuf, int flags, u32 *fd, void __user *arg,
+		  const void *data, size_t size);
 int ion_ioctl_init(void);
 void ion_ioctl_exit(void);
 

@@ -113,6 +113,7 @@ static const struct ion_heap_ops system_ops = {
 
 struct ion_heap ion_system_heap = {
 	.name = "ion_system_heap",
+	.node = "system",
 	.type = ION_HEAP_TYPE_SYSTEM,
 	.id = ION_HEAP_TYPE_SYSTEM,
 	.ops = &system_ops,

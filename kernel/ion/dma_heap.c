@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/dma_heap/ion_<heap>: every heap, for programs that speak the dma-heap
+ * ABI. Where the kernel has no dma-heaps itself, our system heap answers to the
+ * name that they look for, too. The kernel's dma_heap_add() is not used even
+ * where modules can call it: what it adds can neither be removed nor owned.
+ */
+
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/dma-buf.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/fs.h>
+#include <linux/kdev_t.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include <uapi/linux/dma-heap.h>
+
+#include "../compat.h"
+#include "buffer.h"
+#include "dma_heap.h"
+#include "heap.h"
+#include "ioctl.h"
+
+/* A node's minor is its heap's id; the one that stands in comes after all. */
+#define STAND_IN_MINOR ION_NUM_HEAP_IDS
+#define NUM_MINORS (STAND_IN_MINOR + 1)
+
+static dev_t first;
+static struct cdev cdev;
+static struct class *class;
+
+static unsigned int heap_id(struct file *file)
+{
+	unsigned int minor = iminor(file_inode(file)) - MINOR(first);
+
+	return minor == STAND_IN_MINOR ? ION_HEAP_TYPE_SYSTEM : minor;
+}
+
+/* What a descriptor may be used for is the caller's; the rest is not ours. */
+static long dma_heap_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long param)
+{
+	struct dma_heap_allocation_data data;
+	void __user *arg = (void __user *)param;
+	struct dma_buf *dmabuf;
+
+	if (cmd != DMA_HEAP_IOCTL_ALLOC)
+		return -ENOTTY;
+	if (copy_from_user(&data, arg, sizeof(data)))
+		return -EFAULT;
+	if (data.fd || data.fd_flags & ~DMA_HEAP_VALID_FD_FLAGS ||
+	    data.heap_flags & ~DMA_HEAP_VALID_HEAP_FLAGS)
+		return -EINVAL;
+
+	/* That ABI has no flag for it, and the kernel's own heap is cached. */
+	dmabuf = ion_buffer_alloc(data.len, 0, 1U << heap_id(file),
+				  ION_FLAG_CACHED, data.fd_flags & O_ACCMODE);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	return ion_answer_fd(dmabuf, data.fd_flags & O_CLOEXEC, &data.fd, arg,
+			     &data, sizeof(data));
+}
+
+static const struct file_operations dma_heap_fops = {
+	.owner = THIS_MODULE,
+	.open = nonseekable_open,
+	.unlocked_ioctl = dma_heap_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static char *dma_heap_devnode(ION_DEVNODE_CONST struct device *dev,
+			      umode_t *mode)
+{
+	return kasprintf(GFP_KERNEL, "dma_heap/%s", dev_name(dev));
+}
+
+static int add_node(unsigned int minor, const char *prefix, const char *name)
+{
+	struct device *dev;
+
+	dev = device_create(class, NULL, MKDEV(MAJOR(first),
+					       MINOR(first) + minor),
+			    NULL, "%s%s", prefix, name);
+	return PTR_ERR_OR_ZERO(dev);
+}
+
+/**
+ * ion_dma_heap_add() - make a heap's node
+ * @heap: a heap that can be allocated from
+ *
+ * Return: 0, or what the driver core answers.
+ */
+int ion_dma_heap_add(struct ion_heap *heap)
+{
+	int ret;
+
+	ret = add_node(heap->id, "ion_", heap->node);
+	if (ret || IS_ENABLED(CONFIG_DMABUF_HEAPS) ||
+	    heap->id != ION_HEAP_TYPE_SYSTEM)
+		return ret;
+	return add_node(STAND_IN_MINOR, "", heap->node);
+}
+
+/**
+ * ion_dma_heap_init() - get ready for nodes
+ *
+ * Return: 0, or what the driver core answers.
+ */
+int ion_dma_heap_init(void)
+{
+	int ret;
+
+	ret = alloc_chrdev_region(&first, 0, NUM_MINORS, "ion_dma_heap");
+	if (ret)
+		return ret;
+	cdev_init(&cdev, &dma_heap_fops);
+	cdev.owner = THIS_MODULE;
+	ret = cdev_add(&cdev, first, NUM_MINORS);
+	if (ret)
+		goto err_region;
+	class = ion_class_create("ion_dma_heap");
+	if (IS_ERR(class)) {
+		ret = PTR_ERR(class);
+		goto err_cdev;
+	}
+	class->devnode = dma_heap_devnode;
+	return 0;
+
+err_cdev:
+	cdev_del(&cdev);
+err_region:
+	unregister_chrdev_region(first, NUM_MINORS);
+	return ret;
+}
+
+/**
+ * ion_dma_heap_exit() - take all nodes away
+ *
+ * No file is open: an open one pins the module.
+ */
+void ion_dma_heap_exit(void)
+{
+	unsigned int minor;
+
+	for (minor = 0; minor < NUM_MINORS; minor++)
+		device_destroy(class, MKDEV(MAJOR(first),
+					    MINOR(first) + minor));
+	class_destroy(class);
+	cdev_del(&cdev);
+	unregister_chrdev_region(first, NUM_MINORS);
+}
