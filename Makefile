@@ -111,15 +111,28 @@ install: lib
 UTSRELEASE = $(KERNELDIR)/include/generated/utsrelease.h
 kernel_release = $(shell sed -n 's/.*"\(.*\)".*/\1/p' $(UTSRELEASE) 2>&-)
 MODULES = $(B)/modules/$(kernel_release)
+
+# What the tests run on. The modules are built for others too, but none that is
+# older than the first; what goes wrong there is not the reader's to mend.
+TESTED := 6.1 6.12 7.3
+series = $(shell sed -n 's/.*"\([0-9]*\.[0-9]*\).*/\1/p' $(UTSRELEASE))
+tried = > $(MODULES)/log 2>&1 || { \
+	echo "the modules do not build for Linux $(kernel_release), which is not" \
+		"one of the tested: $(TESTED) (see $(MODULES)/log)"; exit 1; }; \
+	cat $(MODULES)/log
 KBUILD = $(MAKE) -C $(KERNELDIR) M=$(abspath $(MODULES))/kernel
 
 modules:
 	@test -e $(UTSRELEASE) || \
 		{ echo "no kernel headers in KERNELDIR=$(KERNELDIR)"; exit 1; }
+	@printf '%s\n' $(firstword $(TESTED)) $(kernel_release) | sort -VC || \
+		{ echo "Linux $(kernel_release) is too old: the modules need" \
+			"Linux $(firstword $(TESTED)) or newer"; exit 1; }
 	@mkdir -p $(MODULES)
 	@cp -rsf $(abspath kernel) $(MODULES)
 	@ln -sfn $(abspath include) $(MODULES)/include
-	$(KBUILD) modules
+	$(if $(filter $(series),$(TESTED)),,@)$(KBUILD) modules \
+		$(if $(filter $(series),$(TESTED)),,$(tried))
 
 # Modules that use ours, built as anybody's driver would be.
 test_modules: modules
