@@ -165,7 +165,7 @@ static void dma_heap_buffer_is_imported(void **state)
 	goes_all_the_way(fd);
 }
 
-/* The stock 6.12 kernel has udmabuf and dma-heap, the stock 6.1 kernel neither. */
+/* Stock kernels from 6.12 on have udmabuf and dma-heap, 6.1 has neither. */
 static void peers_are_there(void **state)
 {
 	int udmabuf = make_udmabuf();
@@ -175,7 +175,7 @@ static void peers_are_there(void **state)
 	close(udmabuf);
 }
 
-/* vgem attaches and maps what it imports, and keeps it. */
+/* vgem attaches and, up to 6.12, maps what it imports, and keeps it. */
 static void vgem_imports_ours(void **state)
 {
 	static const unsigned int heaps[] = { SYSTEM, CONTIG };
