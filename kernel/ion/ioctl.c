@@ -230,6 +230,16 @@ err_put:
 	return ret;
 }
 
+/* The dma-buf that a request names by its descriptor. */
+static struct dma_buf *get_named(struct ion_fd_data *data, unsigned int cmd,
+				 const void __user *arg)
+{
+	int ret;
+
+	ret = get_fd_data(data, cmd, arg);
+	return ret ? ERR_PTR(ret) : dma_buf_get(data->fd);
+}
+
 static int do_import(struct ion_client *client, unsigned int cmd,
 		     void __user *arg)
 {
@@ -238,10 +248,7 @@ static int do_import(struct ion_client *client, unsigned int cmd,
 	struct dma_buf *dmabuf;
 	int ret;
 
-	ret = get_fd_data(&data, cmd, arg);
-	if (ret)
-		return ret;
-	dmabuf = dma_buf_get(data.fd);
+	dmabuf = get_named(&data, cmd, arg);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 	handle = ion_handle_pin(client, dmabuf);
@@ -264,10 +271,7 @@ static int do_sync(unsigned int cmd, const void __user *arg)
 	struct dma_buf *dmabuf;
 	int ret;
 
-	ret = get_fd_data(&data, cmd, arg);
-	if (ret)
-		return ret;
-	dmabuf = dma_buf_get(data.fd);
+	dmabuf = get_named(&data, cmd, arg);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 	ret = ion_buffer_sync(dmabuf);
