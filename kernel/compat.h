@@ -3,6 +3,7 @@
 #ifndef _ION_COMPAT_H
 #define _ION_COMPAT_H
 
+#include <linux/device.h>
 #include <linux/dma-buf.h>
 #include <linux/mmzone.h>
 #include <linux/module.h>
@@ -32,6 +33,18 @@
 #define dma_buf_vmap_unlocked dma_buf_vmap
 #define dma_buf_vunmap_unlocked dma_buf_vunmap
 #endif
+
+/* Say that a device sees the CPU's caches, before it gets its DMA mask. */
+static inline void ion_set_dma_coherent(struct device *dev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	dev_set_dma_coherent(dev);
+#elif defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU) || \
+	defined(CONFIG_ARCH_HAS_SYNC_DMA_FOR_CPU_ALL)
+	dev->dma_coherent = true;
+#endif
+}
 
 /* The page allocator's largest block, inclusive. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)

@@ -65,9 +65,17 @@ static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 			     &data, sizeof(data));
 }
 
+static int dma_heap_open(struct inode *inode, struct file *file)
+{
+	/* Loading may still fail, and does not wait for open files. */
+	if (THIS_MODULE->state != MODULE_STATE_LIVE)
+		return -ENODEV;
+	return nonseekable_open(inode, file);
+}
+
 static const struct file_operations dma_heap_fops = {
 	.owner = THIS_MODULE,
-	.open = nonseekable_open,
+	.open = dma_heap_open,
 	.unlocked_ioctl = dma_heap_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

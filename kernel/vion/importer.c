@@ -6,11 +6,13 @@
 
 #include <linux/dma-buf.h>
 #include <linux/dma-direct.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/io.h>
+#include <linux/ioport.h>
 #include <linux/iosys-map.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
@@ -61,7 +63,9 @@ static int copy_phys(phys_addr_t phys, u64 ptr, size_t len, bool write)
 	void *vaddr;
 	int ret;
 
-	if (pfn_valid(PHYS_PFN(phys))) {
+	/* Set-aside memory may lie beside RAM, and is not mapped like it. */
+	if (region_intersects(phys - offset, PAGE_SIZE, IORESOURCE_SYSTEM_RAM,
+			      IORES_DESC_NONE) == REGION_INTERSECTS) {
 		vaddr = kmap_local_page(pfn_to_page(PHYS_PFN(phys)));
 		ret = copy(vaddr + offset, ptr, len, write);
 		kunmap_local(vaddr);
@@ -104,7 +108,8 @@ static int copy_table(struct sg_table *table, struct ion_test_rw_data *data)
 		if (!data->size)
 			break;
 	}
-	return 0;
+	/* Another driver's table may be shorter than its buffer. */
+	return data->size ? -EIO : 0;
 }
 
 static int copy_by_dma(struct dma_buf *dmabuf, struct ion_test_rw_data *data)
@@ -116,7 +121,9 @@ static int copy_by_dma(struct dma_buf *dmabuf, struct ion_test_rw_data *data)
 	struct sg_table *table;
 	int ret;
 
-	if (device_iommu_mapped(&importer_dev->dev))
+	/* Then a DMA address is not, or may not be, a physical one. */
+	if (device_iommu_mapped(&importer_dev->dev) ||
+	    get_dma_ops(&importer_dev->dev))
 		return -EOPNOTSUPP;
 	attachment = dma_buf_attach(dmabuf, &importer_dev->dev);
 	if (IS_ERR(attachment))
@@ -233,6 +240,10 @@ static int importer_open(struct inode *inode, struct file *file)
 {
 	struct importer *importer;
 
+	/* Loading may still fail, and does not wait for open files. */
+	if (THIS_MODULE->state != MODULE_STATE_LIVE)
+		return -ENODEV;
+
 	importer = kzalloc(sizeof(*importer), GFP_KERNEL);
 	if (!importer)
 		return -ENOMEM;
@@ -281,6 +292,8 @@ int vion_importer_init(void)
 	if (IS_ERR(importer_dev))
 		return PTR_ERR(importer_dev);
 	dma_set_max_seg_size(&importer_dev->dev, UINT_MAX);
+	/* The CPU plays the device. */
+	ion_set_dma_coherent(&importer_dev->dev);
 	ret = dma_coerce_mask_and_coherent(&importer_dev->dev,
 					   DMA_BIT_MASK(64));
 	if (!ret)
