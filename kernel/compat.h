@@ -5,9 +5,14 @@
 
 #include <linux/device.h>
 #include <linux/dma-buf.h>
+#include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/module.h>
 #include <linux/version.h>
+
+#ifdef CONFIG_X86
+#include <asm/set_memory.h>
+#endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #define ION_IMPORT_DMA_BUF_NS() MODULE_IMPORT_NS(DMA_BUF)
@@ -46,6 +51,12 @@ static inline void ion_set_dma_coherent(struct device *dev)
 #endif
 }
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define ion_assign_str(dst, src) __assign_str(dst, src)
+#else
+#define ion_assign_str(dst, src) do { (void)(src); __assign_str(dst); } while (0)
+#endif
+
 /* The page allocator's largest block, inclusive. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
 #define ION_MAX_ORDER (MAX_ORDER - 1)
@@ -54,5 +65,27 @@ static inline void ion_set_dma_coherent(struct device *dev)
 #else
 #define ION_MAX_ORDER MAX_PAGE_ORDER
 #endif
+
+/*
+ * Change how the linear map has pages, where the processor must not see two
+ * kinds of mappings. The other architectures map as they are told to.
+ */
+static inline int ion_set_pages_wc(struct page *page, unsigned long count)
+{
+#ifdef CONFIG_X86
+	return set_memory_wc((unsigned long)page_address(page), count);
+#else
+	return 0;
+#endif
+}
+
+static inline int ion_set_pages_wb(struct page *page, unsigned long count)
+{
+#ifdef CONFIG_X86
+	return set_memory_wb((unsigned long)page_address(page), count);
+#else
+	return 0;
+#endif
+}
 
 #endif

@@ -68,6 +68,19 @@ int ion_sync_fd(int fd, int handle_fd)
 	return request(fd, ION_IOC_SYNC, &data);
 }
 
+int ion_sync_range(int fd, int handle_fd, off_t offset, size_t len,
+		   unsigned int flags)
+{
+	struct ion_sync_range_data data = {
+		.fd = handle_fd,
+		.flags = flags,
+		.offset = offset,
+		.len = len,
+	};
+
+	return request(fd, ION_IOC_SYNC_RANGE, &data);
+}
+
 int ion_free(int fd, ion_user_handle_t handle)
 {
 	struct ion_handle_data data = { .handle = handle };

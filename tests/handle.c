@@ -80,7 +80,7 @@ static void alloc_knows_its_heaps(void **state)
 	expect(alloc(ion, PAGE, 0, 0, &handle), -ENODEV);
 	for (int id = 0; id < 32; id++)
 		expect(alloc(ion, PAGE, 0, 1U << id, &handle),
-		       id <= ION_HEAP_TYPE_SYSTEM_CONTIG ? 0 : -ENODEV);
+		       id < HEAPS ? 0 : -ENODEV);
 	expect(alloc(ion, PAGE, 0, ~0U, &handle), 0);
 	/* The highest id that exists: contiguous, which has an end at 4 MiB. */
 	expect(alloc(ion, 8 * MiB, 0, CONTIG, &handle), -ENOMEM);
@@ -480,7 +480,11 @@ static void descriptor_abi_allocates(void **state)
 
 static void heaps_can_be_asked_for(void **state)
 {
-	struct ion_heap_data heaps[4];
+	static const char *const names[HEAPS] = {
+		"ion_system_heap", "ion_system_contig_heap", "frames", "tiles",
+		"linux,cma",
+	};
+	struct ion_heap_data heaps[HEAPS + 1];
 	struct ion_heap_query query = { 0 };
 	int ion = open_ion(), cnt = 0;
 	__u32 version = 0;
@@ -490,20 +494,21 @@ static void heaps_can_be_asked_for(void **state)
 	assert_true(version >= 2);
 
 	expect(ion_query_heap_cnt(ion, &cnt), 0);
-	expect(cnt, 2);
+	expect(cnt, HEAPS);
 	memset(heaps, 0xff, sizeof(heaps));
 	query.heaps = (uintptr_t)heaps;
-	query.cnt = 4;
+	query.cnt = HEAPS + 1;
 	expect(request(ion, ION_IOC_HEAP_QUERY, &query), 0);
-	expect(query.cnt, 2);
-	assert_string_equal(heaps[0].name, "ion_system_heap");
-	expect(heaps[0].type, ION_HEAP_TYPE_SYSTEM);
-	expect(heaps[0].heap_id, 0);
-	expect(heaps[0].reserved0 | heaps[0].reserved1 | heaps[0].reserved2, 0);
-	assert_string_equal(heaps[1].name, "ion_system_contig_heap");
-	expect(heaps[1].type, ION_HEAP_TYPE_SYSTEM_CONTIG);
-	expect(heaps[1].heap_id, 1);
-	expect(heaps[2].type, UINT32_MAX);
+	expect(query.cnt, HEAPS);
+	for (int i = 0; i < HEAPS; i++) {
+		assert_string_equal(heaps[i].name, names[i]);
+		/* The first heap of a type has the type's number. */
+		expect(heaps[i].type, i);
+		expect(heaps[i].heap_id, i);
+		expect(heaps[i].reserved0 | heaps[i].reserved1 |
+		       heaps[i].reserved2, 0);
+	}
+	expect(heaps[HEAPS].type, UINT32_MAX);
 
 	memset(heaps, 0xff, sizeof(heaps));
 	query.cnt = 1;
@@ -515,7 +520,7 @@ static void heaps_can_be_asked_for(void **state)
 	expect(request(ion, ION_IOC_HEAP_QUERY, &query), -EINVAL);
 	query.cnt = UINT32_MAX;
 	expect(request(ion, ION_IOC_HEAP_QUERY, &query), 0);
-	expect(query.cnt, 2);
+	expect(query.cnt, HEAPS);
 	query.heaps = -PAGE;
 	expect(request(ion, ION_IOC_HEAP_QUERY, &query), -EFAULT);
 	query.heaps = 0;

@@ -36,6 +36,8 @@
 #define CACHED ION_FLAG_CACHED
 #define SYSTEM ION_HEAP_SYSTEM_MASK
 #define CONTIG ION_HEAP_SYSTEM_CONTIG_MASK
+/* tests/run sets memory aside for two of them. */
+#define HEAPS (ION_HEAP_TYPE_DMA + 1)
 
 /* What a system call answered, as the kernel says it. */
 #define sys(call) ({							\

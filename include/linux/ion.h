@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * ION for other kernel modules: allocate and import buffers, map them into the
- * kernel and share them with user space. Each function is described where it
- * is, in kernel/ion/client.c. What fails answers ERR_PTR or a negative errno.
+ * kernel and share them with user space, and add heaps. Each function is
+ * described where it is, in kernel/ion/client.c and heap.c. What fails answers
+ * ERR_PTR or a negative errno.
  */
 #ifndef _LINUX_ION_H
 #define _LINUX_ION_H
 
+#include <linux/atomic.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/scatterlist.h>
 #include <linux/types.h>
 #include <uapi/linux/ion.h>
 
+struct dentry;
 struct dma_buf;
 struct ion_client;
 struct ion_device;
 struct ion_handle;
-struct sg_table;
+struct ion_heap;
+struct module;
 
 struct ion_device *ion_device_get(void);
 
@@ -38,5 +45,80 @@ struct dma_buf *ion_share_dma_buf(struct ion_client *client,
 				  struct ion_handle *handle);
 int ion_share_dma_buf_fd(struct ion_client *client, struct ion_handle *handle);
 struct ion_handle *ion_import_dma_buf(struct ion_client *client, int fd);
+
+/**
+ * struct ion_memory - what a heap gives for one buffer
+ * @size: bytes wanted, a multiple of PAGE_SIZE and at most half of RAM
+ * @align: alignment wanted in bytes, a power of two, at least PAGE_SIZE
+ * @cached: mappings of it will be cached; otherwise they are write-combined
+ * @table: where it is, @size bytes in page-aligned entries; set by the heap
+ * @vaddr: where the heap keeps it mapped into the kernel, cached or not as
+ *	@cached says, or NULL: then its pages are mapped when somebody asks
+ * @priv: the heap's own
+ */
+struct ion_memory {
+	size_t size;
+	size_t align;
+	bool cached;
+	struct sg_table table;
+	void *vaddr;
+	void *priv;
+};
+
+/**
+ * struct ion_heap_ops - a heap gives memory and takes it back, nothing else
+ * @allocate: fill @mem with zeroed memory. Returns -EINVAL if the heap cannot
+ *	give the alignment, -ENOMEM if it has no room, -EINTR if the process is
+ *	being killed, and keeps nothing then.
+ * @free: take back what @allocate gave, the sg_table's own memory too
+ * @pooled: bytes that the heap keeps for buffers to come; may be missing
+ *
+ * All may sleep and are called without a lock, several at once.
+ */
+struct ion_heap_ops {
+	int (*allocate)(struct ion_heap *heap, struct ion_memory *mem);
+	void (*free)(struct ion_heap *heap, struct ion_memory *mem);
+	size_t (*pooled)(struct ion_heap *heap);
+};
+
+/**
+ * struct ion_heap - where memory comes from
+ * @name: the name that callers look for: letters, digits and "_-.,", shorter
+ *	than MAX_HEAP_NAME, no other heap's
+ * @node: its name in /dev/dma_heap, where it comes after "ion_"; NULL: @name
+ * @type: enum ion_heap_type
+ * @contiguous: every buffer is one physically contiguous run
+ * @set_aside: its memory is not in the kernel's linear map; it has page
+ *	structures, and @allocate sets the vaddr of memory in one piece
+ * @write_combines: @allocate heeds cached, so that no other mapping of the
+ *	memory differs from it. Otherwise what it gives is mapped cached in the
+ *	linear map only, and ION makes that write-combined where it has to.
+ * @ops: its operations
+ * @owner: THIS_MODULE, which its buffers and open nodes pin
+ * @id: its bit in a heap mask, set by ion_heap_add(): @type for the first heap
+ *	of a type, from 6 up for others
+ */
+struct ion_heap {
+	const char *name;
+	const char *node;
+	enum ion_heap_type type;
+	bool contiguous;
+	bool set_aside;
+	bool write_combines;
+	const struct ion_heap_ops *ops;
+	struct module *owner;
+	unsigned int id;
+	/* private: */
+	atomic_t users;			/* buffers, and requests under way */
+	struct mutex lock;		/* protects what follows */
+	struct list_head buffers;
+	unsigned long count;
+	size_t bytes;
+	size_t peak;
+	struct dentry *debug;
+};
+
+int ion_heap_add(struct ion_heap *heap);
+int ion_heap_remove(struct ion_heap *heap);
 
 #endif

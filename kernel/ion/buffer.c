@@ -2,18 +2,28 @@
 /* A buffer: memory of a heap, exported as a dma-buf. */
 
 #include <linux/dma-buf.h>
+#include <linux/dma-direct.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
 #include <linux/fcntl.h>
 #include <linux/highmem.h>
 #include <linux/iosys-map.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/swiotlb.h>
 #include <linux/vmalloc.h>
 
+#include <uapi/linux/dma-buf.h>
+
 #include "../compat.h"
+#include "account.h"
 #include "buffer.h"
 #include "heap.h"
+#include "trace.h"
 
 /**
  * struct ion_attachment - one importing device
@@ -57,6 +67,31 @@ static int copy_table(struct sg_table *to, struct sg_table *from, size_t max)
 	return 0;
 }
 
+/*
+ * Set-aside memory is out of reach for what the DMA API does through the linear
+ * map: bounce buffers, and cache maintenance for devices that see no caches.
+ * What needs neither never needs a sync.
+ */
+static bool can_attach(struct ion_buffer *buffer, struct device *dev)
+{
+	u64 most = min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
+	struct scatterlist *sg;
+	int i;
+
+	if (!buffer->heap->set_aside)
+		return true;
+	if (buffer->mem.cached && !dev_is_dma_coherent(dev))
+		return false;
+	if (device_iommu_mapped(dev) || get_dma_ops(dev))
+		return true;
+	if (is_swiotlb_force_bounce(dev))
+		return false;
+	for_each_sgtable_sg(&buffer->mem.table, sg, i)
+		if (phys_to_dma(dev, sg_phys(sg) + sg->length - 1) > most)
+			return false;
+	return true;
+}
+
 static int buffer_attach(struct dma_buf *dmabuf,
 			 struct dma_buf_attachment *attachment)
 {
@@ -66,6 +101,9 @@ static int buffer_attach(struct dma_buf *dmabuf,
 	size_t max;
 	int ret;
 
+	if (!can_attach(buffer, dev))
+		return -EOPNOTSUPP;
+
 	max = min_t(size_t, dma_max_mapping_size(dev),
 		    dma_get_max_seg_size(dev));
 	max = max_t(size_t, round_down(max, PAGE_SIZE), PAGE_SIZE);
@@ -74,7 +112,7 @@ static int buffer_attach(struct dma_buf *dmabuf,
 	if (!a)
 		return -ENOMEM;
 
-	ret = copy_table(&a->table, &buffer->table, max);
+	ret = copy_table(&a->table, &buffer->mem.table, max);
 	if (ret) {
 		kfree(a);
 		return ret;
@@ -103,6 +141,55 @@ static void buffer_detach(struct dma_buf *dmabuf,
 	kfree(a);
 }
 
+typedef void (*sync_range_t)(struct device *dev, dma_addr_t addr,
+			     unsigned long offset, size_t size,
+			     enum dma_data_direction dir);
+
+/* Applies to what of @offset, @len lies in each entry. */
+static void sync_table(struct ion_attachment *a, size_t offset, size_t len,
+		       sync_range_t sync)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_dma_sg(&a->table, sg, i) {
+		size_t size = sg_dma_len(sg), n;
+
+		if (offset >= size) {
+			offset -= size;
+			continue;
+		}
+		n = min(len, size - offset);
+		sync(a->dev, sg_dma_address(sg), offset, n, a->dir);
+		len -= n;
+		if (!len)
+			break;
+		offset = 0;
+	}
+}
+
+static void sync_for_cpu(struct ion_buffer *buffer, struct ion_attachment *a,
+			 size_t offset, size_t len)
+{
+	if (buffer->heap->set_aside)
+		return;
+	if (len == buffer->mem.size)
+		dma_sync_sgtable_for_cpu(a->dev, &a->table, a->dir);
+	else
+		sync_table(a, offset, len, dma_sync_single_range_for_cpu);
+}
+
+static void sync_for_device(struct ion_buffer *buffer,
+			    struct ion_attachment *a, size_t offset, size_t len)
+{
+	if (buffer->heap->set_aside)
+		return;
+	if (len == buffer->mem.size)
+		dma_sync_sgtable_for_device(a->dev, &a->table, a->dir);
+	else
+		sync_table(a, offset, len, dma_sync_single_range_for_device);
+}
+
 /*
  * Two importers of one buffer are the normal case, and DMA debugging objects to
  * a second mapping that syncs a page which is mapped already: so mapping never
@@ -124,7 +211,7 @@ static struct sg_table *buffer_map(struct dma_buf_attachment *attachment,
 	if (ret)
 		goto out;
 	a->dir = dir;
-	dma_sync_sgtable_for_device(a->dev, &a->table, dir);
+	sync_for_device(buffer, a, 0, buffer->mem.size);
 out:
 	mutex_unlock(&buffer->lock);
 	return ret ? ERR_PTR(ret) : &a->table;
@@ -137,7 +224,7 @@ static void buffer_unmap(struct dma_buf_attachment *attachment,
 	struct ion_attachment *a = attachment->priv;
 
 	mutex_lock(&buffer->lock);
-	dma_sync_sgtable_for_cpu(a->dev, table, a->dir);
+	sync_for_cpu(buffer, a, 0, buffer->mem.size);
 	dma_unmap_sgtable(a->dev, table, a->dir, DMA_ATTR_SKIP_CPU_SYNC);
 	a->dir = DMA_NONE;
 	mutex_unlock(&buffer->lock);
@@ -151,37 +238,65 @@ static void buffer_unmap(struct dma_buf_attachment *attachment,
  * and nothing tells which of two that may both be written holds the news: map
  * for writing from one device at a time there.
  */
-static int buffer_begin_cpu_access(struct dma_buf *dmabuf,
-				   enum dma_data_direction dir)
+static void begin_range(struct ion_buffer *buffer, size_t offset, size_t len)
 {
-	struct ion_buffer *buffer = dmabuf->priv;
 	struct ion_attachment *a;
 
 	mutex_lock(&buffer->lock);
 	if (buffer->vaddr)
-		invalidate_kernel_vmap_range(buffer->vaddr, buffer->size);
+		invalidate_kernel_vmap_range(buffer->vaddr + offset, len);
 	list_for_each_entry(a, &buffer->attachments, node)
 		if (a->dir != DMA_NONE)
-			dma_sync_sgtable_for_cpu(a->dev, &a->table, a->dir);
+			sync_for_cpu(buffer, a, offset, len);
 	mutex_unlock(&buffer->lock);
+}
+
+static void end_range(struct ion_buffer *buffer, size_t offset, size_t len)
+{
+	struct ion_attachment *a;
+
+	mutex_lock(&buffer->lock);
+	if (buffer->vaddr)
+		flush_kernel_vmap_range(buffer->vaddr + offset, len);
+	list_for_each_entry(a, &buffer->attachments, node)
+		if (a->dir != DMA_NONE)
+			sync_for_device(buffer, a, offset, len);
+	mutex_unlock(&buffer->lock);
+}
+
+static int buffer_begin_cpu_access(struct dma_buf *dmabuf,
+				   enum dma_data_direction dir)
+{
+	begin_range(dmabuf->priv, 0, dmabuf->size);
 	return 0;
 }
 
 static int buffer_end_cpu_access(struct dma_buf *dmabuf,
 				 enum dma_data_direction dir)
 {
-	struct ion_buffer *buffer = dmabuf->priv;
-	struct ion_attachment *a;
-
-	mutex_lock(&buffer->lock);
-	if (buffer->vaddr)
-		flush_kernel_vmap_range(buffer->vaddr, buffer->size);
-	list_for_each_entry(a, &buffer->attachments, node)
-		if (a->dir != DMA_NONE)
-			dma_sync_sgtable_for_device(a->dev, &a->table, a->dir);
-	mutex_unlock(&buffer->lock);
+	end_range(dmabuf->priv, 0, dmabuf->size);
 	return 0;
 }
+
+static void vma_open(struct vm_area_struct *vma)
+{
+	struct ion_buffer *buffer = vma->vm_private_data;
+
+	atomic_inc(&buffer->maps);
+}
+
+static void vma_close(struct vm_area_struct *vma)
+{
+	struct ion_buffer *buffer = vma->vm_private_data;
+
+	atomic_dec(&buffer->maps);
+}
+
+/* A mapping holds the file, and so the buffer. */
+static const struct vm_operations_struct vma_ops = {
+	.open = vma_open,
+	.close = vma_close,
+};
 
 static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
@@ -194,8 +309,10 @@ static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	/* Copy-on-write of bare page frames is not possible. */
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
+	if (!buffer->mem.cached)
+		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 
-	for_each_sgtable_sg(&buffer->table, sg, i) {
+	for_each_sgtable_sg(&buffer->mem.table, sg, i) {
 		unsigned long len;
 
 		if (skip >= sg->length) {
@@ -213,12 +330,18 @@ static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 			break;
 		skip = 0;
 	}
+	vma->vm_private_data = buffer;
+	vma->vm_ops = &vma_ops;
+	vma_open(vma);
+	trace_ion_map(buffer, vma->vm_end - vma->vm_start);
 	return 0;
 }
 
 static void *map_pages(struct ion_buffer *buffer)
 {
-	unsigned int n = 0, count = buffer->size >> PAGE_SHIFT;
+	unsigned int n = 0, count = buffer->mem.size >> PAGE_SHIFT;
+	pgprot_t prot = buffer->mem.cached ? PAGE_KERNEL :
+				pgprot_writecombine(PAGE_KERNEL);
 	struct sg_page_iter iter;
 	struct page **pages;
 	void *vaddr;
@@ -226,9 +349,9 @@ static void *map_pages(struct ion_buffer *buffer)
 	pages = kvmalloc_array(count, sizeof(*pages), ION_TABLE_GFP);
 	if (!pages)
 		return NULL;
-	for_each_sgtable_page(&buffer->table, &iter, 0)
+	for_each_sgtable_page(&buffer->mem.table, &iter, 0)
 		pages[n++] = sg_page_iter_page(&iter);
-	vaddr = vmap(pages, count, VM_MAP, PAGE_KERNEL);
+	vaddr = vmap(pages, count, VM_MAP, prot);
 	kvfree(pages);
 	return vaddr;
 }
@@ -237,10 +360,12 @@ static void *map_pages(struct ion_buffer *buffer)
 static int buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
 	struct ion_buffer *buffer = dmabuf->priv;
-	struct page *page = sg_page(buffer->table.sgl);
+	struct page *page = sg_page(buffer->mem.table.sgl);
 	void *vaddr;
 
-	if (buffer->table.orig_nents == 1 && !PageHighMem(page))
+	if (buffer->mem.vaddr)
+		vaddr = buffer->mem.vaddr;
+	else if (buffer->mem.table.orig_nents == 1 && !PageHighMem(page))
 		vaddr = page_address(page);
 	else
 		vaddr = map_pages(buffer);
@@ -262,20 +387,91 @@ static void buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	buffer->vaddr = NULL;
 	mutex_unlock(&buffer->lock);
 
-	if (is_vmalloc_addr(map->vaddr))
+	if (is_vmalloc_addr(map->vaddr) && map->vaddr != buffer->mem.vaddr)
 		vunmap(map->vaddr);
 }
 
-static void buffer_free(struct ion_buffer *buffer)
+/*
+ * Entries of which it is not certain that the linear map is cached again must
+ * not get to others: then the memory stays where it is, for good.
+ */
+static bool table_set_wb(struct sg_table *table, unsigned int count)
 {
-	buffer->heap->ops->free(buffer->heap, &buffer->table);
-	mutex_destroy(&buffer->lock);
-	kfree(buffer);
+	struct scatterlist *sg;
+	bool good = true;
+	unsigned int i;
+
+	for_each_sg(table->sgl, sg, count, i)
+		if (ion_set_pages_wb(sg_page(sg), sg->length >> PAGE_SHIFT))
+			good = false;
+	return good;
+}
+
+static bool table_set_wc(struct sg_table *table)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_sg(table, sg, i)
+		if (ion_set_pages_wc(sg_page(sg), sg->length >> PAGE_SHIFT))
+			return false;
+	return true;
+}
+
+static void mem_free(struct ion_heap *heap, struct ion_memory *mem)
+{
+	if (mem->cached || heap->write_combines ||
+	    table_set_wb(&mem->table, mem->table.orig_nents))
+		heap->ops->free(heap, mem);
+}
+
+static int mem_alloc(struct ion_heap *heap, struct ion_memory *mem)
+{
+	int ret = heap->ops->allocate(heap, mem);
+
+	if (ret || mem->cached || heap->write_combines ||
+	    table_set_wc(&mem->table))
+		return ret;
+	mem_free(heap, mem);
+	return -ENOMEM;
+}
+
+static void count_buffer(struct ion_buffer *buffer)
+{
+	struct ion_heap *heap = buffer->heap;
+
+	mutex_lock(&heap->lock);
+	list_add_tail(&buffer->node, &heap->buffers);
+	heap->count++;
+	heap->bytes += buffer->mem.size;
+	heap->peak = max(heap->peak, heap->bytes);
+	mutex_unlock(&heap->lock);
+}
+
+static void uncount_buffer(struct ion_buffer *buffer)
+{
+	struct ion_heap *heap = buffer->heap;
+
+	mutex_lock(&heap->lock);
+	list_del(&buffer->node);
+	heap->count--;
+	heap->bytes -= buffer->mem.size;
+	mutex_unlock(&heap->lock);
 }
 
 static void buffer_release(struct dma_buf *dmabuf)
 {
-	buffer_free(dmabuf->priv);
+	struct ion_buffer *buffer = dmabuf->priv;
+	struct ion_heap *heap = buffer->heap;
+
+	trace_ion_free(buffer);
+	uncount_buffer(buffer);
+	mem_free(heap, &buffer->mem);
+	ion_account_uncharge(buffer->account, buffer->mem.size);
+	mutex_destroy(&buffer->lock);
+	kfree(buffer);
+	/* The heap may be gone then; the dma-buf still pins its module. */
+	atomic_dec(&heap->users);
 }
 
 static const struct dma_buf_ops buffer_ops = {
@@ -324,39 +520,155 @@ int ion_buffer_sync(struct dma_buf *dmabuf)
 	return dma_buf_end_cpu_access(dmabuf, DMA_TO_DEVICE);
 }
 
-static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
-				  size_t align, unsigned int flags, int mode)
+/* Another driver's buffer is begun and ended as a whole. */
+static int check_range(struct dma_buf *dmabuf, u64 offset, u64 len)
+{
+	if (!len || offset > dmabuf->size || len > dmabuf->size - offset)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * ion_buffer_begin_range() - begin CPU access to a part of a buffer
+ * @dmabuf: any dma-buf; another driver's is begun as a whole
+ * @offset: where the part starts, in bytes
+ * @len: how long it is, in bytes, not 0
+ * @dir: what the CPU is going to do, seen from devices: DMA_FROM_DEVICE: read
+ *
+ * Waits for the buffer's fences, as dma_buf_begin_cpu_access() does.
+ *
+ * Return: 0. -EINVAL: the part is not in the buffer; -ERESTARTSYS: a signal
+ * came while waiting; or what the other driver answers.
+ */
+int ion_buffer_begin_range(struct dma_buf *dmabuf, u64 offset, u64 len,
+			   enum dma_data_direction dir)
+{
+	bool write = dir == DMA_TO_DEVICE || dir == DMA_BIDIRECTIONAL;
+	long ret;
+
+	ret = check_range(dmabuf, offset, len);
+	if (ret)
+		return ret;
+	if (!ion_buffer_of(dmabuf))
+		return dma_buf_begin_cpu_access(dmabuf, dir);
+	ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(write),
+				    true, MAX_SCHEDULE_TIMEOUT);
+	if (ret < 0)
+		return ret;
+	begin_range(dmabuf->priv, offset, len);
+	return 0;
+}
+
+/**
+ * ion_buffer_end_range() - end CPU access to a part of a buffer
+ * @dmabuf: see ion_buffer_begin_range()
+ * @offset: see ion_buffer_begin_range()
+ * @len: see ion_buffer_begin_range()
+ * @dir: see ion_buffer_begin_range()
+ *
+ * Return: 0. -EINVAL: the part is not in the buffer; or what the other driver
+ * answers.
+ */
+int ion_buffer_end_range(struct dma_buf *dmabuf, u64 offset, u64 len,
+			 enum dma_data_direction dir)
+{
+	int ret = check_range(dmabuf, offset, len);
+
+	if (ret)
+		return ret;
+	if (!ion_buffer_of(dmabuf))
+		return dma_buf_end_cpu_access(dmabuf, dir);
+	end_range(dmabuf->priv, offset, len);
+	return 0;
+}
+
+/* Seen in /proc/PID/maps and fdinfo, unless its user gives it another. */
+static char *default_name(struct ion_heap *heap, size_t size)
+{
+	char digits[DMA_BUF_NAME_LEN];
+	int room;
+
+	room = DMA_BUF_NAME_LEN - 1 - scnprintf(digits, sizeof(digits), ":%zu",
+						size);
+	return kasprintf(GFP_KERNEL, "%.*s%s", room, heap->name, digits);
+}
+
+static struct dma_buf *export(struct ion_buffer *buffer, int mode)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
+	struct dma_buf *dmabuf;
+	char *name;
+
+	name = default_name(buffer->heap, buffer->mem.size);
+	if (!name)
+		return ERR_PTR(-ENOMEM);
+	info.ops = &buffer_ops;
+	info.owner = buffer->heap->owner;
+	info.size = buffer->mem.size;
+	info.flags = mode;
+	info.priv = buffer;
+	dmabuf = dma_buf_export(&info);
+	if (IS_ERR(dmabuf)) {
+		kfree(name);
+		return dmabuf;
+	}
+	/* There is a list of all dma-bufs, which others read. */
+	spin_lock(&dmabuf->name_lock);
+	dmabuf->name = name;
+	spin_unlock(&dmabuf->name_lock);
+	return dmabuf;
+}
+
+static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
+				  size_t align, unsigned int flags, int mode,
+				  struct ion_account *account)
+{
 	struct ion_buffer *buffer;
 	struct dma_buf *dmabuf;
 	int ret;
 
+	ret = ion_account_charge(account, size);
+	if (ret)
+		return ERR_PTR(ret);
 	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
-	if (!buffer)
-		return ERR_PTR(-ENOMEM);
+	if (!buffer) {
+		ret = -ENOMEM;
+		goto err_uncharge;
+	}
 	buffer->heap = heap;
+	buffer->account = account;
 	buffer->flags = flags;
-	buffer->size = size;
+	buffer->mem.size = size;
+	buffer->mem.align = align;
+	buffer->mem.cached = flags & ION_FLAG_CACHED;
+	buffer->pid = task_tgid_nr(current);
+	get_task_comm(buffer->comm, current);
 	mutex_init(&buffer->lock);
 	INIT_LIST_HEAD(&buffer->attachments);
 
-	ret = heap->ops->allocate(heap, &buffer->table, size, align);
-	if (ret) {
-		mutex_destroy(&buffer->lock);
-		kfree(buffer);
-		return ERR_PTR(ret);
+	ret = mem_alloc(heap, &buffer->mem);
+	if (ret)
+		goto err_buffer;
+	dmabuf = export(buffer, mode);
+	if (IS_ERR(dmabuf)) {
+		ret = PTR_ERR(dmabuf);
+		goto err_mem;
 	}
-
-	info.ops = &buffer_ops;
-	info.owner = heap->owner;
-	info.size = size;
-	info.flags = mode;
-	info.priv = buffer;
-	dmabuf = dma_buf_export(&info);
-	if (IS_ERR(dmabuf))
-		buffer_free(buffer);
+	buffer->dmabuf = dmabuf;
+	buffer->ino = file_inode(dmabuf->file)->i_ino;
+	atomic_inc(&heap->users);
+	count_buffer(buffer);
+	trace_ion_alloc(buffer);
 	return dmabuf;
+
+err_mem:
+	mem_free(heap, &buffer->mem);
+err_buffer:
+	mutex_destroy(&buffer->lock);
+	kfree(buffer);
+err_uncharge:
+	ion_account_uncharge(account, size);
+	return ERR_PTR(ret);
 }
 
 /**
@@ -366,22 +678,24 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
  * @heap_mask: heaps to try, 1 << id each, the highest id first
  * @flags: ION_FLAG_*, kept with the buffer
  * @mode: O_RDWR, O_RDONLY or O_WRONLY: what its descriptors can be used for
+ * @account: the open file that it counts for, or NULL
  *
  * Context: may sleep.
  * Return: a dma-buf whose only reference is the caller's. ERR_PTR: -EINVAL for
  * a length that is 0 or overflows when rounded up, or an alignment that no heap
  * of the mask can give; -ENODEV if no heap of the mask exists; -ENOMEM if none
- * has room or the length is over half of RAM; -EINTR if the process is being
- * killed; -ENFILE if the system has no more files.
+ * has room, the length is over half of RAM, or a limit is reached; -EINTR if
+ * the process is being killed; -ENFILE if the system has no more files.
  */
 struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
-				 unsigned int flags, int mode)
+				 unsigned int flags, int mode,
+				 struct ion_account *account)
 {
 	u64 limit = (u64)totalram_pages() << (PAGE_SHIFT - 1);
 	u64 size = PAGE_ALIGN(len);
 	int id, ret = -ENODEV;
 
-	if (!size || size < len || size > SIZE_MAX)
+	if (!size || size < len || size > SIZE_MAX || align > SIZE_MAX)
 		return ERR_PTR(-EINVAL);
 	if (align && !is_power_of_2(align))
 		return ERR_PTR(-EINVAL);
@@ -396,8 +710,9 @@ struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
 		if (!heap)
 			continue;
 		if (size <= limit)
-			dmabuf = alloc_from(heap, size, align ?: PAGE_SIZE,
-					    flags, mode);
+			dmabuf = alloc_from(heap, size,
+					    max_t(size_t, align, PAGE_SIZE),
+					    flags, mode, account);
 		ion_heap_put(heap);
 		/* Another heap may have room, or be able to align. */
 		if (dmabuf != ERR_PTR(-ENOMEM) && dmabuf != ERR_PTR(-EINVAL))
@@ -406,4 +721,27 @@ struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
 			ret = PTR_ERR(dmabuf);
 	}
 	return ERR_PTR(ret);
+}
+
+/**
+ * ion_buffer_show() - describe a buffer in a line and its importers in others
+ * @s: where to
+ * @buffer: a buffer that cannot go away: its heap's lock is held
+ */
+void ion_buffer_show(struct seq_file *s, struct ion_buffer *buffer)
+{
+	struct ion_attachment *a;
+
+	spin_lock(&buffer->dmabuf->name_lock);
+	seq_printf(s, "%10llu %12zu %8x %5d %6s %16s %10d  %s\n", buffer->ino,
+		   buffer->mem.size, buffer->flags, atomic_read(&buffer->maps),
+		   buffer->vaddr ? "yes" : "no", buffer->comm, buffer->pid,
+		   buffer->dmabuf->name ?: "");
+	spin_unlock(&buffer->dmabuf->name_lock);
+
+	mutex_lock(&buffer->lock);
+	list_for_each_entry(a, &buffer->attachments, node)
+		seq_printf(s, "%75s%s%s\n", "", dev_name(a->dev),
+			   a->dir == DMA_NONE ? "" : ", mapped");
+	mutex_unlock(&buffer->lock);
 }

@@ -2,20 +2,30 @@
 #ifndef _ION_BUFFER_H
 #define _ION_BUFFER_H
 
+#include <linux/atomic.h>
+#include <linux/dma-direction.h>
+#include <linux/ion.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
-#include <linux/scatterlist.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 
 struct dma_buf;
-struct ion_heap;
+struct ion_account;
+struct seq_file;
 
 /**
  * struct ion_buffer - the exporter's side of a dma-buf
+ * @dmabuf: the other side, which owns this one
+ * @ino: its inode number, by which people know it
+ * @comm: the process that allocated it
+ * @pid: the same
  * @heap: where the memory came from
+ * @account: the open file that it was allocated through, or NULL
  * @flags: ION_FLAG_*
- * @size: bytes, a multiple of PAGE_SIZE
- * @table: the memory; constant while the buffer lives
+ * @mem: the memory; constant while the buffer lives
+ * @node: in the heap's buffers
+ * @maps: mappings into processes
  * @lock: protects @attachments, each one's direction, and @vaddr
  * @attachments: devices that may have the buffer mapped
  * @vaddr: the kernel mapping, while there is one
@@ -23,18 +33,30 @@ struct ion_heap;
  * It lives as long as its dma-buf, whose release frees it.
  */
 struct ion_buffer {
+	struct dma_buf *dmabuf;
+	u64 ino;
+	char comm[TASK_COMM_LEN];
+	pid_t pid;
 	struct ion_heap *heap;
+	struct ion_account *account;
 	unsigned int flags;
-	size_t size;
-	struct sg_table table;
+	struct ion_memory mem;
+	struct list_head node;
+	atomic_t maps;
 	struct mutex lock;
 	struct list_head attachments;
 	void *vaddr;
 };
 
 struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
-				 unsigned int flags, int mode);
+				 unsigned int flags, int mode,
+				 struct ion_account *account);
 struct ion_buffer *ion_buffer_of(struct dma_buf *dmabuf);
 int ion_buffer_sync(struct dma_buf *dmabuf);
+int ion_buffer_begin_range(struct dma_buf *dmabuf, u64 offset, u64 len,
+			   enum dma_data_direction dir);
+int ion_buffer_end_range(struct dma_buf *dmabuf, u64 offset, u64 len,
+			 enum dma_data_direction dir);
+void ion_buffer_show(struct seq_file *s, struct ion_buffer *buffer);
 
 #endif

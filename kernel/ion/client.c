@@ -13,13 +13,21 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
 #include "../compat.h"
+#include "account.h"
 #include "buffer.h"
 #include "client.h"
+#include "debug.h"
 #include "heap.h"
+#include "trace.h"
+
+static LIST_HEAD(clients);
+static DEFINE_MUTEX(clients_lock);	/* protects clients; before any lock */
 
 /**
  * struct ion_client - who owns handles
@@ -30,6 +38,10 @@
  * @buffers: by dma-buf, so that an import finds what is held already
  * @heap_mask: the heaps that this client may allocate from
  * @name: what it called itself
+ * @pid: the process behind an open file, or 0
+ * @account: what an open file has allocated, or NULL
+ * @debug: its file in debugfs
+ * @node: in clients
  */
 struct ion_client {
 	struct mutex lock;
@@ -38,6 +50,10 @@ struct ion_client {
 	struct rb_root buffers;
 	unsigned int heap_mask;
 	char *name;
+	pid_t pid;
+	struct ion_account *account;
+	struct dentry *debug;
+	struct list_head node;
 };
 
 /**
@@ -169,6 +185,23 @@ out:
 }
 
 /**
+ * ion_handle_import() - find or make the client's handle for a shared dma-buf
+ * @client: see ion_handle_pin()
+ * @dmabuf: see ion_handle_pin()
+ *
+ * Return: see ion_handle_pin().
+ */
+struct ion_handle *ion_handle_import(struct ion_client *client,
+				     struct dma_buf *dmabuf)
+{
+	struct ion_handle *handle = ion_handle_pin(client, dmabuf);
+
+	if (!IS_ERR(handle))
+		trace_ion_import(client->name, handle->id, dmabuf);
+	return handle;
+}
+
+/**
  * ion_handle_id() - the number that user space knows a handle by
  * @handle: a handle that cannot go away
  *
@@ -237,14 +270,14 @@ int ion_handle_drop(struct ion_client *client, int id)
 }
 
 /**
- * ion_handle_dma_buf() - the buffer behind a handle
+ * ion_handle_share() - the buffer behind a handle, to be shared
  * @client: the client
  * @id: any number
  *
  * Return: the dma-buf, with a reference that the caller puts. ERR_PTR: -EINVAL
  * if the client holds no such handle.
  */
-struct dma_buf *ion_handle_dma_buf(struct ion_client *client, int id)
+struct dma_buf *ion_handle_share(struct ion_client *client, int id)
 {
 	struct dma_buf *dmabuf = ERR_PTR(-EINVAL);
 	struct ion_handle *handle;
@@ -254,6 +287,7 @@ struct dma_buf *ion_handle_dma_buf(struct ion_client *client, int id)
 	if (handle) {
 		dmabuf = handle->dmabuf;
 		get_dma_buf(dmabuf);
+		trace_ion_share(client->name, id, dmabuf);
 	}
 	mutex_unlock(&client->lock);
 	return dmabuf;
@@ -273,7 +307,59 @@ struct dma_buf *ion_client_alloc(struct ion_client *client, u64 len, u64 align,
 				 unsigned int heap_mask, unsigned int flags)
 {
 	return ion_buffer_alloc(len, align, heap_mask & client->heap_mask,
-				flags, O_RDWR);
+				flags, O_RDWR, client->account);
+}
+
+static struct ion_client *create(unsigned int heap_mask, const char *name,
+				 const char *file, pid_t pid,
+				 struct ion_account *account)
+{
+	struct ion_client *client;
+
+	client = kzalloc(sizeof(*client), GFP_KERNEL);
+	if (!client)
+		return ERR_PTR(-ENOMEM);
+	client->name = kstrdup(name, GFP_KERNEL);
+	if (!client->name) {
+		kfree(client);
+		return ERR_PTR(-ENOMEM);
+	}
+	mutex_init(&client->lock);
+	xa_init_flags(&client->handles, XA_FLAGS_ALLOC1);
+	client->buffers = RB_ROOT;
+	client->heap_mask = heap_mask;
+	client->pid = pid;
+	client->account = account;
+
+	mutex_lock(&clients_lock);
+	list_add_tail(&client->node, &clients);
+	mutex_unlock(&clients_lock);
+	client->debug = ion_debug_add_client(client, file);
+	return client;
+}
+
+/**
+ * ion_client_open() - become a client on behalf of the current process
+ *
+ * What it allocates counts against the limit of an open file.
+ *
+ * Return: the client, to be ended with ion_client_destroy(). ERR_PTR: -ENOMEM.
+ */
+struct ion_client *ion_client_open(void)
+{
+	pid_t pid = task_tgid_nr(current);
+	char name[TASK_COMM_LEN], file[16];
+	struct ion_account *account;
+	struct ion_client *client;
+
+	account = ion_account_create();
+	if (!account)
+		return ERR_PTR(-ENOMEM);
+	snprintf(file, sizeof(file), "%d", pid);
+	client = create(~0U, get_task_comm(name, current), file, pid, account);
+	if (IS_ERR(client))
+		ion_account_put(account);
+	return client;
 }
 
 /**
@@ -289,24 +375,9 @@ struct dma_buf *ion_client_alloc(struct ion_client *client, u64 len, u64 align,
 struct ion_client *ion_client_create(struct ion_device *dev,
 				     unsigned int heap_mask, const char *name)
 {
-	struct ion_client *client;
-
 	if ((dev && dev != ion_device_get()) || !name)
 		return ERR_PTR(-EINVAL);
-
-	client = kzalloc(sizeof(*client), GFP_KERNEL);
-	if (!client)
-		return ERR_PTR(-ENOMEM);
-	client->name = kstrdup(name, GFP_KERNEL);
-	if (!client->name) {
-		kfree(client);
-		return ERR_PTR(-ENOMEM);
-	}
-	mutex_init(&client->lock);
-	xa_init_flags(&client->handles, XA_FLAGS_ALLOC1);
-	client->buffers = RB_ROOT;
-	client->heap_mask = heap_mask;
-	return client;
+	return create(heap_mask, name, name, 0, NULL);
 }
 EXPORT_SYMBOL_GPL(ion_client_create);
 
@@ -322,24 +393,25 @@ void ion_client_destroy(struct ion_client *client)
 	struct ion_handle *handle;
 	unsigned long id;
 
+	ion_debug_remove_client(client->debug);
+	mutex_lock(&clients_lock);
+	list_del(&client->node);
+	mutex_unlock(&clients_lock);
+
 	xa_for_each(&client->handles, id, handle)
 		free_handle(handle);
 	xa_destroy(&client->handles);
+	ion_account_put(client->account);
 	mutex_destroy(&client->lock);
 	kfree(client->name);
 	kfree(client);
 }
 EXPORT_SYMBOL_GPL(ion_client_destroy);
 
-static struct ion_handle *hold(struct ion_client *client,
+/* A pinned handle, and the caller's reference to its dma-buf, become one. */
+static struct ion_handle *hold(struct ion_handle *handle,
 			       struct dma_buf *dmabuf)
 {
-	struct ion_handle *handle;
-
-	if (IS_ERR(dmabuf))
-		return ERR_CAST(dmabuf);
-
-	handle = ion_handle_pin(client, dmabuf);
 	if (!IS_ERR(handle))
 		ion_handle_commit(handle);
 	dma_buf_put(dmabuf);
@@ -366,8 +438,12 @@ struct ion_handle *ion_alloc(struct ion_client *client, size_t len,
 			     size_t align, unsigned int heap_mask,
 			     unsigned int flags)
 {
-	return hold(client, ion_client_alloc(client, len, align, heap_mask,
-					     flags));
+	struct dma_buf *dmabuf = ion_client_alloc(client, len, align, heap_mask,
+						  flags);
+
+	if (IS_ERR(dmabuf))
+		return ERR_CAST(dmabuf);
+	return hold(ion_handle_pin(client, dmabuf), dmabuf);
 }
 EXPORT_SYMBOL_GPL(ion_alloc);
 
@@ -384,7 +460,11 @@ EXPORT_SYMBOL_GPL(ion_alloc);
  */
 struct ion_handle *ion_import_dma_buf(struct ion_client *client, int fd)
 {
-	return hold(client, dma_buf_get(fd));
+	struct dma_buf *dmabuf = dma_buf_get(fd);
+
+	if (IS_ERR(dmabuf))
+		return ERR_CAST(dmabuf);
+	return hold(ion_handle_import(client, dmabuf), dmabuf);
 }
 EXPORT_SYMBOL_GPL(ion_import_dma_buf);
 
@@ -430,8 +510,8 @@ int ion_phys(struct ion_client *client, struct ion_handle *handle,
 		return -EINVAL;
 	if (!buffer->heap->contiguous)
 		return -ENODEV;
-	*addr = page_to_phys(sg_page(buffer->table.sgl));
-	*len = buffer->size;
+	*addr = sg_phys(buffer->mem.table.sgl);
+	*len = buffer->mem.size;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(ion_phys);
@@ -510,7 +590,7 @@ struct sg_table *ion_sg_table(struct ion_client *client,
 
 	if (handle->client != client || !buffer)
 		return ERR_PTR(-EINVAL);
-	return &buffer->table;
+	return &buffer->mem.table;
 }
 EXPORT_SYMBOL_GPL(ion_sg_table);
 
@@ -549,9 +629,78 @@ int ion_share_dma_buf_fd(struct ion_client *client, struct ion_handle *handle)
 
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
+	/* The descriptor may be closed as soon as it is there. */
+	trace_ion_share(client->name, handle->id, dmabuf);
 	fd = dma_buf_fd(dmabuf, O_CLOEXEC);
 	if (fd < 0)
 		dma_buf_put(dmabuf);
 	return fd;
 }
 EXPORT_SYMBOL_GPL(ion_share_dma_buf_fd);
+
+/**
+ * ion_client_show() - describe a client and its handles
+ * @s: where to
+ * @client: a client that cannot go away
+ */
+void ion_client_show(struct seq_file *s, struct ion_client *client)
+{
+	struct ion_handle *handle;
+	unsigned long id;
+
+	seq_printf(s, "name:    %s\n", client->name);
+	if (client->pid)
+		seq_printf(s, "process: %d\n", client->pid);
+	seq_printf(s, "\n%10s %10s %12s %6s  %s\n", "handle", "buffer",
+		   "bytes", "refs", "heap");
+
+	mutex_lock(&client->lock);
+	xa_for_each(&client->handles, id, handle) {
+		struct ion_buffer *buffer = ion_buffer_of(handle->dmabuf);
+
+		seq_printf(s, "%10d %10llu %12zu %6u  %s\n", handle->id,
+			   (u64)file_inode(handle->dmabuf->file)->i_ino,
+			   handle->dmabuf->size, handle->users,
+			   buffer ? buffer->heap->name :
+				    handle->dmabuf->exp_name);
+	}
+	mutex_unlock(&client->lock);
+}
+
+static size_t bytes_of_heap(struct ion_client *client, struct ion_heap *heap)
+{
+	struct ion_handle *handle;
+	unsigned long id;
+	size_t bytes = 0;
+
+	mutex_lock(&client->lock);
+	xa_for_each(&client->handles, id, handle) {
+		struct ion_buffer *buffer = ion_buffer_of(handle->dmabuf);
+
+		if (buffer && buffer->heap == heap)
+			bytes += buffer->mem.size;
+	}
+	mutex_unlock(&client->lock);
+	return bytes;
+}
+
+/**
+ * ion_clients_show() - tell which clients have handles to a heap's buffers
+ * @s: where to
+ * @heap: the heap
+ */
+void ion_clients_show(struct seq_file *s, struct ion_heap *heap)
+{
+	struct ion_client *client;
+
+	seq_printf(s, "%16s %10s %12s\n", "client", "pid", "bytes");
+	mutex_lock(&clients_lock);
+	list_for_each_entry(client, &clients, node) {
+		size_t bytes = bytes_of_heap(client, heap);
+
+		if (bytes)
+			seq_printf(s, "%16s %10d %12zu\n", client->name,
+				   client->pid, bytes);
+	}
+	mutex_unlock(&clients_lock);
+}

@@ -3,45 +3,66 @@
 
 #include <linux/gfp.h>
 #include <linux/minmax.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 
 #include "../compat.h"
 #include "heap.h"
+#include "page_pool.h"
 
-static int contig_allocate(struct ion_heap *heap, struct sg_table *table,
-			   size_t len, size_t align)
+#define ION_RUN_GFP (GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | \
+		     __GFP_RETRY_MAYFAIL)
+
+/* A run is aligned to the power of two that covers it. */
+static struct page *alloc_exact(size_t size, size_t align)
 {
-	/* A run is aligned to the power of two that covers it. */
-	size_t span = max(len, align);
-	void *vaddr;
-	int ret;
+	size_t span = max(size, align);
+	void *vaddr = alloc_pages_exact(span, ION_RUN_GFP);
 
-	if (align > PAGE_SIZE << ION_MAX_ORDER)
-		return -EINVAL;
-
-	ret = sg_alloc_table(table, 1, GFP_KERNEL);
-	if (ret)
-		return ret;
-
-	vaddr = alloc_pages_exact(span, GFP_KERNEL | __GFP_ZERO |
-				  __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
-	if (!vaddr) {
-		sg_free_table(table);
-		return -ENOMEM;
-	}
-	if (span > len)
-		free_pages_exact(vaddr + len, span - len);
-
-	sg_set_page(table->sgl, virt_to_page(vaddr), len, 0);
-	return 0;
+	if (!vaddr)
+		return NULL;
+	if (span > size)
+		free_pages_exact(vaddr + size, span - size);
+	return virt_to_page(vaddr);
 }
 
-static void contig_free(struct ion_heap *heap, struct sg_table *table)
+static void contig_free(struct ion_heap *heap, struct ion_memory *mem)
 {
-	free_pages_exact(page_address(sg_page(table->sgl)),
-			 table->sgl->length);
-	sg_free_table(table);
+	struct page *page = sg_page(mem->table.sgl);
+
+	if (mem->cached)
+		free_pages_exact(page_address(page), mem->size);
+	else
+		ion_page_pool_free(page, mem->size);
+	sg_free_table(&mem->table);
+}
+
+static int contig_allocate(struct ion_heap *heap, struct ion_memory *mem)
+{
+	size_t limit = PAGE_SIZE << ION_MAX_ORDER;
+	struct page *page;
+	int ret;
+
+	if (mem->align > limit)
+		return -EINVAL;
+	if (mem->size > limit)
+		return -ENOMEM;
+
+	ret = sg_alloc_table(&mem->table, 1, GFP_KERNEL);
+	if (ret)
+		return ret;
+	page = mem->cached ? alloc_exact(mem->size, mem->align) :
+			     ion_page_pool_alloc(mem->size,
+						 max(mem->align,
+						     roundup_pow_of_two(mem->size)),
+						 ION_RUN_GFP);
+	if (!page) {
+		sg_free_table(&mem->table);
+		return -ENOMEM;
+	}
+	sg_set_page(mem->table.sgl, page, mem->size, 0);
+	return 0;
 }
 
 static const struct ion_heap_ops contig_ops = {
@@ -53,8 +74,8 @@ struct ion_heap ion_contig_heap = {
 	.name = "ion_system_contig_heap",
 	.node = "system_contig",
 	.type = ION_HEAP_TYPE_SYSTEM_CONTIG,
-	.id = ION_HEAP_TYPE_SYSTEM_CONTIG,
 	.contiguous = true,
+	.write_combines = true,
 	.ops = &contig_ops,
 	.owner = THIS_MODULE,
 };

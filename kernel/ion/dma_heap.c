@@ -20,6 +20,7 @@
 #include <uapi/linux/dma-heap.h>
 
 #include "../compat.h"
+#include "account.h"
 #include "buffer.h"
 #include "dma_heap.h"
 #include "heap.h"
@@ -29,22 +30,26 @@
 #define STAND_IN_MINOR ION_NUM_HEAP_IDS
 #define NUM_MINORS (STAND_IN_MINOR + 1)
 
+/**
+ * struct heap_file - an open node
+ * @heap: the node's heap, pinned, so that no other takes its id meanwhile
+ * @account: what was allocated through it
+ */
+struct heap_file {
+	struct ion_heap *heap;
+	struct ion_account *account;
+};
+
 static dev_t first;
 static struct cdev cdev;
 static struct class *class;
-
-static unsigned int heap_id(struct file *file)
-{
-	unsigned int minor = iminor(file_inode(file)) - MINOR(first);
-
-	return minor == STAND_IN_MINOR ? ION_HEAP_TYPE_SYSTEM : minor;
-}
 
 /* What a descriptor may be used for is the caller's; the rest is not ours. */
 static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long param)
 {
 	struct dma_heap_allocation_data data;
+	struct heap_file *open = file->private_data;
 	void __user *arg = (void __user *)param;
 	struct dma_buf *dmabuf;
 
@@ -57,8 +62,9 @@ static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 		return -EINVAL;
 
 	/* That ABI has no flag for it, and the kernel's own heap is cached. */
-	dmabuf = ion_buffer_alloc(data.len, 0, 1U << heap_id(file),
-				  ION_FLAG_CACHED, data.fd_flags & O_ACCMODE);
+	dmabuf = ion_buffer_alloc(data.len, 0, 1U << open->heap->id,
+				  ION_FLAG_CACHED, data.fd_flags & O_ACCMODE,
+				  open->account);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 	return ion_answer_fd(dmabuf, data.fd_flags & O_CLOEXEC, &data.fd, arg,
@@ -67,15 +73,46 @@ static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 
 static int dma_heap_open(struct inode *inode, struct file *file)
 {
-	/* Loading may still fail, and does not wait for open files. */
-	if (THIS_MODULE->state != MODULE_STATE_LIVE)
-		return -ENODEV;
+	unsigned int minor = iminor(inode) - MINOR(first);
+	struct heap_file *open;
+	int ret = -ENOMEM;
+
+	open = kmalloc(sizeof(*open), GFP_KERNEL);
+	if (!open)
+		return -ENOMEM;
+	open->account = ion_account_create();
+	if (!open->account)
+		goto err_free;
+	open->heap = ion_heap_get(minor == STAND_IN_MINOR ?
+				  ION_HEAP_TYPE_SYSTEM : minor);
+	if (!open->heap) {
+		ret = -ENODEV;
+		goto err_account;
+	}
+	file->private_data = open;
 	return nonseekable_open(inode, file);
+
+err_account:
+	ion_account_put(open->account);
+err_free:
+	kfree(open);
+	return ret;
+}
+
+static int dma_heap_release(struct inode *inode, struct file *file)
+{
+	struct heap_file *open = file->private_data;
+
+	ion_heap_put(open->heap);
+	ion_account_put(open->account);
+	kfree(open);
+	return 0;
 }
 
 static const struct file_operations dma_heap_fops = {
 	.owner = THIS_MODULE,
 	.open = dma_heap_open,
+	.release = dma_heap_release,
 	.unlocked_ioctl = dma_heap_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };
@@ -86,31 +123,55 @@ static char *dma_heap_devnode(ION_DEVNODE_CONST struct device *dev,
 	return kasprintf(GFP_KERNEL, "dma_heap/%s", dev_name(dev));
 }
 
+static dev_t node_number(unsigned int minor)
+{
+	return MKDEV(MAJOR(first), MINOR(first) + minor);
+}
+
 static int add_node(unsigned int minor, const char *prefix, const char *name)
 {
 	struct device *dev;
 
-	dev = device_create(class, NULL, MKDEV(MAJOR(first),
-					       MINOR(first) + minor),
-			    NULL, "%s%s", prefix, name);
+	dev = device_create(class, NULL, node_number(minor), NULL, "%s%s",
+			    prefix, name);
 	return PTR_ERR_OR_ZERO(dev);
+}
+
+static bool stands_in(struct ion_heap *heap)
+{
+	return !IS_ENABLED(CONFIG_DMABUF_HEAPS) &&
+	       heap->id == ION_HEAP_TYPE_SYSTEM;
 }
 
 /**
  * ion_dma_heap_add() - make a heap's node
- * @heap: a heap that can be allocated from
+ * @heap: the heap; its node can be opened once ion_heap_get() finds it
  *
  * Return: 0, or what the driver core answers.
  */
 int ion_dma_heap_add(struct ion_heap *heap)
 {
+	const char *name = heap->node ?: heap->name;
 	int ret;
 
-	ret = add_node(heap->id, "ion_", heap->node);
-	if (ret || IS_ENABLED(CONFIG_DMABUF_HEAPS) ||
-	    heap->id != ION_HEAP_TYPE_SYSTEM)
+	ret = add_node(heap->id, "ion_", name);
+	if (ret || !stands_in(heap))
 		return ret;
-	return add_node(STAND_IN_MINOR, "", heap->node);
+	ret = add_node(STAND_IN_MINOR, "", name);
+	if (ret)
+		device_destroy(class, node_number(heap->id));
+	return ret;
+}
+
+/**
+ * ion_dma_heap_remove() - take a heap's node away
+ * @heap: the heap, whose node is not open
+ */
+void ion_dma_heap_remove(struct ion_heap *heap)
+{
+	device_destroy(class, node_number(heap->id));
+	if (stands_in(heap))
+		device_destroy(class, node_number(STAND_IN_MINOR));
 }
 
 /**
@@ -146,17 +207,12 @@ err_region:
 }
 
 /**
- * ion_dma_heap_exit() - take all nodes away
+ * ion_dma_heap_exit() - undo ion_dma_heap_init()
  *
- * No file is open: an open one pins the module.
+ * All nodes have been taken away.
  */
 void ion_dma_heap_exit(void)
 {
-	unsigned int minor;
-
-	for (minor = 0; minor < NUM_MINORS; minor++)
-		device_destroy(class, MKDEV(MAJOR(first),
-					    MINOR(first) + minor));
 	class_destroy(class);
 	cdev_del(&cdev);
 	unregister_chrdev_region(first, NUM_MINORS);

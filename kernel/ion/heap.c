@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The heaps that there are, by id. */
 
+#include <linux/ctype.h>
 #include <linux/export.h>
 #include <linux/ion.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/string.h>
 
+#include "debug.h"
+#include "dma_heap.h"
 #include "heap.h"
+
+/* Ids below are for the first heap of each type. */
+#define ION_FIRST_FREE_ID (ION_HEAP_TYPE_CUSTOM + 1)
 
 struct ion_device {
 	struct mutex lock; /* protects heaps */
@@ -32,19 +38,116 @@ struct ion_device *ion_device_get(void)
 }
 EXPORT_SYMBOL_GPL(ion_device_get);
 
-/**
- * ion_heap_add() - let callers allocate from a heap
- * @heap: the heap, static in its module; no other has its id
- */
-void ion_heap_add(struct ion_heap *heap)
+/* It becomes the name of a file and of a device. */
+static bool name_is_good(const char *name)
 {
-	mutex_lock(&ion_device.lock);
-	ion_device.heaps[heap->id] = heap;
-	mutex_unlock(&ion_device.lock);
+	size_t i, len = strnlen(name, MAX_HEAP_NAME);
+
+	for (i = 0; i < len; i++)
+		if (!isalnum(name[i]) && !strchr("_-.,", name[i]))
+			return false;
+	return len && len < MAX_HEAP_NAME && name[0] != '.';
+}
+
+static int find_id(struct ion_heap *heap)
+{
+	unsigned int id;
+	int found = -ENOSPC;
+
+	for (id = ION_NUM_HEAP_IDS; id-- > ION_FIRST_FREE_ID; )
+		if (!ion_device.heaps[id])
+			found = id;
+	if (!ion_device.heaps[heap->type])
+		found = heap->type;
+
+	for (id = 0; id < ION_NUM_HEAP_IDS; id++)
+		if (ion_device.heaps[id] &&
+		    (ion_device.heaps[id] == heap ||
+		     !strcmp(ion_device.heaps[id]->name, heap->name)))
+			return -EEXIST;
+	return found;
 }
 
 /**
- * ion_heap_get() - look a heap up and pin its module
+ * ion_heap_add() - let callers allocate from a heap
+ * @heap: the heap, its fields above "private" set; stays the caller's, and must
+ *	stay until ion_heap_remove() has taken it away
+ *
+ * Callers see the heap when its module has been loaded, not while the module is
+ * still initializing: an initialization that fails can always remove it.
+ *
+ * Context: may sleep.
+ * Return: 0. -EINVAL: a name that is none, an unknown type, or no operations or
+ * owner; -EEXIST: a heap of that name is there; -ENOSPC: there is no id left;
+ * or what the driver core says of its /dev/dma_heap node.
+ */
+int ion_heap_add(struct ion_heap *heap)
+{
+	int id, ret;
+
+	if (!heap->name || !name_is_good(heap->name) ||
+	    (heap->node && !name_is_good(heap->node)) ||
+	    heap->type > ION_HEAP_TYPE_CUSTOM || !heap->ops || !heap->owner)
+		return -EINVAL;
+
+	mutex_lock(&ion_device.lock);
+	id = find_id(heap);
+	if (id < 0) {
+		ret = id;
+		goto out;
+	}
+	heap->id = id;
+	atomic_set(&heap->users, 0);
+	mutex_init(&heap->lock);
+	INIT_LIST_HEAD(&heap->buffers);
+	heap->count = 0;
+	heap->bytes = 0;
+	heap->peak = 0;
+	ret = ion_dma_heap_add(heap);
+	if (ret)
+		goto out;
+	ion_debug_add_heap(heap);
+	ion_device.heaps[id] = heap;
+out:
+	mutex_unlock(&ion_device.lock);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(ion_heap_add);
+
+/**
+ * ion_heap_remove() - take a heap away
+ * @heap: the heap
+ *
+ * In a module's exit function it always succeeds, since buffers and open nodes
+ * pin the module.
+ *
+ * Context: may sleep.
+ * Return: 0. -EBUSY: a buffer of it lives, a request is under way, or its
+ * /dev/dma_heap node is open; -ENODEV: it was not added.
+ */
+int ion_heap_remove(struct ion_heap *heap)
+{
+	int ret = 0;
+
+	mutex_lock(&ion_device.lock);
+	if (heap->id >= ION_NUM_HEAP_IDS ||
+	    ion_device.heaps[heap->id] != heap) {
+		ret = -ENODEV;
+	} else if (atomic_read(&heap->users)) {
+		ret = -EBUSY;
+	} else {
+		ion_device.heaps[heap->id] = NULL;
+		ion_debug_remove_heap(heap);
+		ion_dma_heap_remove(heap);
+		mutex_destroy(&heap->lock);
+	}
+	mutex_unlock(&ion_device.lock);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(ion_heap_remove);
+
+/**
+ * ion_heap_get() - look a heap up and pin it and its module
  * @id: below ION_NUM_HEAP_IDS
  *
  * Return: the heap, to be given back with ion_heap_put(), or NULL.
@@ -55,8 +158,12 @@ struct ion_heap *ion_heap_get(unsigned int id)
 
 	mutex_lock(&ion_device.lock);
 	heap = ion_device.heaps[id];
-	if (heap && !try_module_get(heap->owner))
+	/* One that is still loading goes away, pinned or not, if that fails. */
+	if (heap && (heap->owner->state != MODULE_STATE_LIVE ||
+		     !try_module_get(heap->owner)))
 		heap = NULL;
+	if (heap)
+		atomic_inc(&heap->users);
 	mutex_unlock(&ion_device.lock);
 	return heap;
 }
@@ -67,7 +174,28 @@ struct ion_heap *ion_heap_get(unsigned int id)
  */
 void ion_heap_put(struct ion_heap *heap)
 {
-	module_put(heap->owner);
+	struct module *owner = heap->owner;
+
+	/* From then on the heap may be gone. */
+	atomic_dec(&heap->users);
+	module_put(owner);
+}
+
+/**
+ * ion_heap_each() - call a function for each heap, the lowest id first
+ * @each: the function; it must not call back here
+ * @data: what to give it
+ */
+void ion_heap_each(void (*each)(struct ion_heap *heap, void *data),
+		   void *data)
+{
+	unsigned int id;
+
+	mutex_lock(&ion_device.lock);
+	for (id = 0; id < ION_NUM_HEAP_IDS; id++)
+		if (ion_device.heaps[id])
+			each(ion_device.heaps[id], data);
+	mutex_unlock(&ion_device.lock);
 }
 
 /**

@@ -20,6 +20,8 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include <uapi/linux/dma-buf.h>
+
 #include "buffer.h"
 #include "client.h"
 #include "heap.h"
@@ -209,7 +211,7 @@ static int do_share(struct ion_client *client, unsigned int cmd,
 	ret = get_fd_data(&data, cmd, arg);
 	if (ret)
 		return ret;
-	dmabuf = ion_handle_dma_buf(client, data.handle);
+	dmabuf = ion_handle_share(client, data.handle);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 
@@ -251,7 +253,7 @@ static int do_import(struct ion_client *client, unsigned int cmd,
 	dmabuf = get_named(&data, cmd, arg);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
-	handle = ion_handle_pin(client, dmabuf);
+	handle = ion_handle_import(client, dmabuf);
 	dma_buf_put(dmabuf);
 	if (IS_ERR(handle))
 		return PTR_ERR(handle);
@@ -275,6 +277,43 @@ static int do_sync(unsigned int cmd, const void __user *arg)
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 	ret = ion_buffer_sync(dmabuf);
+	dma_buf_put(dmabuf);
+	return ret;
+}
+
+static int do_sync_range(const void __user *arg)
+{
+	struct ion_sync_range_data data;
+	enum dma_data_direction dir;
+	struct dma_buf *dmabuf;
+	int ret;
+
+	if (copy_from_user(&data, arg, sizeof(data)))
+		return -EFAULT;
+	if (data.flags & ~DMA_BUF_SYNC_VALID_FLAGS_MASK)
+		return -EINVAL;
+	switch (data.flags & DMA_BUF_SYNC_RW) {
+	case DMA_BUF_SYNC_READ:
+		dir = DMA_FROM_DEVICE;
+		break;
+	case DMA_BUF_SYNC_WRITE:
+		dir = DMA_TO_DEVICE;
+		break;
+	case DMA_BUF_SYNC_RW:
+		dir = DMA_BIDIRECTIONAL;
+		break;
+	default:
+		return -EINVAL;
+	}
+
+	dmabuf = dma_buf_get(data.fd);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	if (data.flags & DMA_BUF_SYNC_END)
+		ret = ion_buffer_end_range(dmabuf, data.offset, data.len, dir);
+	else
+		ret = ion_buffer_begin_range(dmabuf, data.offset, data.len,
+					     dir);
 	dma_buf_put(dmabuf);
 	return ret;
 }
@@ -334,6 +373,8 @@ static long ion_ioctl(struct file *file, unsigned int cmd, unsigned long param)
 	case ION_IOC_SYNC:
 	case ION_IOC_SYNC_PTR:
 		return do_sync(cmd, arg);
+	case ION_IOC_SYNC_RANGE:
+		return do_sync_range(arg);
 	case ION_IOC_NEW_ALLOC:
 		return do_new_alloc(client, arg);
 	case ION_IOC_HEAP_QUERY:
@@ -391,10 +432,8 @@ static long ion_compat_ioctl(struct file *file, unsigned int cmd,
 
 static int ion_open(struct inode *inode, struct file *file)
 {
-	char name[TASK_COMM_LEN];
-	struct ion_client *client;
+	struct ion_client *client = ion_client_open();
 
-	client = ion_client_create(NULL, ~0U, get_task_comm(name, current));
 	if (IS_ERR(client))
 		return PTR_ERR(client);
 	file->private_data = client;

@@ -5,32 +5,50 @@
 #include <linux/module.h>
 
 #include "../compat.h"
+#include "debug.h"
 #include "dma_heap.h"
 #include "heap.h"
 #include "ioctl.h"
+#include "page_pool.h"
 
-static struct ion_heap *const heaps[] = { &ion_system_heap, &ion_contig_heap };
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 static int __init ion_init(void)
 {
-	size_t i;
 	int ret;
 
 	ret = ion_dma_heap_init();
 	if (ret)
 		return ret;
-	for (i = 0; i < ARRAY_SIZE(heaps); i++) {
-		ion_heap_add(heaps[i]);
-		ret = ion_dma_heap_add(heaps[i]);
-		if (ret)
-			goto err;
-	}
+	ion_debug_init();
+	ret = ion_heap_add(&ion_system_heap);
+	if (ret)
+		goto err_dma_heap;
+	ret = ion_heap_add(&ion_contig_heap);
+	if (ret)
+		goto err_system;
+	ret = ion_cma_heap_init();
+	if (ret)
+		goto err_contig;
+	ret = ion_region_heaps_init();
+	if (ret)
+		goto err_cma;
 	ret = ion_ioctl_init();
 	if (ret)
-		goto err;
+		goto err_regions;
 	return 0;
 
-err:
+err_regions:
+	ion_region_heaps_exit();
+err_cma:
+	ion_cma_heap_exit();
+err_contig:
+	ion_heap_remove(&ion_contig_heap);
+err_system:
+	ion_heap_remove(&ion_system_heap);
+err_dma_heap:
+	ion_debug_exit();
 	ion_dma_heap_exit();
 	return ret;
 }
@@ -38,6 +56,12 @@ err:
 static void __exit ion_exit(void)
 {
 	ion_ioctl_exit();
+	ion_region_heaps_exit();
+	ion_cma_heap_exit();
+	ion_heap_remove(&ion_contig_heap);
+	ion_heap_remove(&ion_system_heap);
+	ion_page_pool_exit();
+	ion_debug_exit();
 	ion_dma_heap_exit();
 }
 

@@ -45,10 +45,7 @@ enum ion_heap_type {
 #define ION_HEAP_CARVEOUT_MASK		(1 << ION_HEAP_TYPE_CARVEOUT)
 #define ION_HEAP_TYPE_DMA_MASK		(1 << ION_HEAP_TYPE_DMA)
 
-/*
- * CPU mappings are cached; without it they are write-combined. (Not yet: all
- * mappings are cached.)
- */
+/* CPU mappings are cached; without it they are write-combined, all of them. */
 #define ION_FLAG_CACHED			1
 /* The caller does the cache maintenance, with ION_IOC_SYNC. */
 #define ION_FLAG_CACHED_NEEDS_SYNC	2
@@ -194,5 +191,29 @@ struct ion_heap_query {
 /* 2 or more: heaps may come as modules. */
 #define ION_IOC_ABI_VERSION \
 	_IOR(ION_IOC_MAGIC, 9, __u32)
+
+/**
+ * struct ion_sync_range_data - argument of ION_IOC_SYNC_RANGE
+ * @fd: a dma-buf descriptor
+ * @flags: DMA_BUF_SYNC_START or DMA_BUF_SYNC_END with DMA_BUF_SYNC_READ,
+ *	DMA_BUF_SYNC_WRITE or DMA_BUF_SYNC_RW, of <linux/dma-buf.h>
+ * @offset: where in the buffer the range starts, in bytes
+ * @len: how long it is, in bytes, not 0
+ */
+struct ion_sync_range_data {
+	__s32 fd;
+	__u32 flags;
+	__u64 offset;
+	__u64 len;
+};
+
+/*
+ * Begin or end CPU access to a part of a buffer: what DMA_BUF_IOCTL_SYNC does,
+ * at the cost of the part. What is outside is neither brought from devices nor
+ * made visible to them. Another driver's buffer is begun and ended as a whole.
+ * EBADF: no open file; EINVAL: no dma-buf, other flags, or no part of it.
+ */
+#define ION_IOC_SYNC_RANGE \
+	_IOW(ION_IOC_MAGIC, 10, struct ion_sync_range_data)
 
 #endif

@@ -77,6 +77,26 @@ int ion_alloc_fd(int fd, size_t len, size_t align, unsigned int heap_mask,
 int ion_sync_fd(int fd, int handle_fd);
 
 /**
+ * ion_sync_range() - begin or end CPU access to a part of a buffer
+ * @fd: from ion_open()
+ * @handle_fd: a dma-buf descriptor
+ * @offset: where the part starts, in bytes
+ * @len: how long it is, in bytes, not 0
+ * @flags: DMA_BUF_SYNC_START before and DMA_BUF_SYNC_END after the access, with
+ *	DMA_BUF_SYNC_READ, DMA_BUF_SYNC_WRITE or DMA_BUF_SYNC_RW
+ *
+ * For those who touch 4 KiB of a 16 MiB frame: what DMA_BUF_IOCTL_SYNC does for
+ * the whole buffer, at the cost of the part. It waits for the buffer's fences.
+ * Another driver's buffer is begun and ended as a whole.
+ *
+ * Return: 0. -EBADF: @handle_fd is not open; -EINVAL: it is no dma-buf, the
+ * part is not in the buffer, or @flags are others; -EINTR; -ENOTTY: the kernel's
+ * ION does not know the request.
+ */
+int ion_sync_range(int fd, int handle_fd, off_t offset, size_t len,
+		   unsigned int flags);
+
+/**
  * ion_free() - give back one reference to a handle
  * @fd: from ion_open()
  * @handle: one of its handles
