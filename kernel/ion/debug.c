@@ -104,7 +104,10 @@ static char *file_name(const char *name, s64 serial)
 
 	copy = serial ? kasprintf(GFP_KERNEL, "%s-%lld", name, serial) :
 			kstrdup(name, GFP_KERNEL);
-	return copy ? strreplace(copy, '/', '_') : NULL;
+	/* What it returns depends on the kernel. */
+	if (copy)
+		strreplace(copy, '/', '_');
+	return copy;
 }
 
 /**
