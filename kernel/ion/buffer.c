@@ -22,6 +22,7 @@
 #include "../compat.h"
 #include "account.h"
 #include "buffer.h"
+#include "dma.h"
 #include "heap.h"
 #include "trace.h"
 
@@ -413,7 +414,8 @@ static bool table_set_wc(struct sg_table *table)
 	int i;
 
 	for_each_sgtable_sg(table, sg, i)
-		if (ion_set_pages_wc(sg_page(sg), sg->length >> PAGE_SHIFT))
+		if (ion_set_pages_wc(sg_page(sg), sg->length >> PAGE_SHIFT) ||
+		    ion_dma_clean(sg_page(sg), sg->length))
 			return false;
 	return true;
 }

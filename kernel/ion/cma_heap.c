@@ -9,14 +9,11 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/platform_device.h>
 #include <linux/slab.h>
 
 #include "../compat.h"
+#include "dma.h"
 #include "heap.h"
-
-/* The DMA API gives memory to devices only. */
-static struct platform_device *cma_dev;
 
 /**
  * struct cma_run - what the DMA API gave
@@ -30,7 +27,7 @@ struct cma_run {
 
 static void free_run(struct cma_run *run, struct page *page)
 {
-	dma_free_pages(&cma_dev->dev, run->size, page, run->addr,
+	dma_free_pages(ion_dma_device(), run->size, page, run->addr,
 		       DMA_BIDIRECTIONAL);
 	kfree(run);
 }
@@ -48,7 +45,7 @@ static int cma_allocate(struct ion_heap *heap, struct ion_memory *mem)
 		return -ENOMEM;
 	/* A run is aligned like the power of two that covers it. */
 	run->size = max(mem->size, mem->align);
-	page = dma_alloc_pages(&cma_dev->dev, run->size, &run->addr,
+	page = dma_alloc_pages(ion_dma_device(), run->size, &run->addr,
 			       DMA_BIDIRECTIONAL,
 			       GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (!page) {
@@ -83,7 +80,7 @@ static const struct ion_heap_ops cma_ops = {
 	.free = cma_free,
 };
 
-static struct ion_heap cma_heap = {
+struct ion_heap ion_cma_heap = {
 	.name = "linux,cma",
 	.node = "dma",
 	.type = ION_HEAP_TYPE_DMA,
@@ -91,33 +88,3 @@ static struct ion_heap cma_heap = {
 	.ops = &cma_ops,
 	.owner = THIS_MODULE,
 };
-
-/**
- * ion_cma_heap_init() - add the heap
- *
- * Return: 0, or what the driver core or ion_heap_add() answers.
- */
-int ion_cma_heap_init(void)
-{
-	int ret;
-
-	cma_dev = platform_device_register_simple("ion", PLATFORM_DEVID_NONE,
-						  NULL, 0);
-	if (IS_ERR(cma_dev))
-		return PTR_ERR(cma_dev);
-	ret = dma_coerce_mask_and_coherent(&cma_dev->dev, DMA_BIT_MASK(64));
-	if (!ret)
-		ret = ion_heap_add(&cma_heap);
-	if (ret)
-		platform_device_unregister(cma_dev);
-	return ret;
-}
-
-/**
- * ion_cma_heap_exit() - take the heap away
- */
-void ion_cma_heap_exit(void)
-{
-	ion_heap_remove(&cma_heap);
-	platform_device_unregister(cma_dev);
-}

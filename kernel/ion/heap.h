@@ -10,9 +10,8 @@
 
 extern struct ion_heap ion_system_heap;
 extern struct ion_heap ion_contig_heap;
+extern struct ion_heap ion_cma_heap;
 
-int ion_cma_heap_init(void);
-void ion_cma_heap_exit(void);
 int ion_region_heaps_init(void);
 void ion_region_heaps_exit(void);
 

@@ -6,6 +6,7 @@
 
 #include "../compat.h"
 #include "debug.h"
+#include "dma.h"
 #include "dma_heap.h"
 #include "heap.h"
 #include "ioctl.h"
@@ -18,9 +19,12 @@ static int __init ion_init(void)
 {
 	int ret;
 
-	ret = ion_dma_heap_init();
+	ret = ion_dma_init();
 	if (ret)
 		return ret;
+	ret = ion_dma_heap_init();
+	if (ret)
+		goto err_dma;
 	ion_debug_init();
 	ret = ion_heap_add(&ion_system_heap);
 	if (ret)
@@ -28,7 +32,7 @@ static int __init ion_init(void)
 	ret = ion_heap_add(&ion_contig_heap);
 	if (ret)
 		goto err_system;
-	ret = ion_cma_heap_init();
+	ret = ion_heap_add(&ion_cma_heap);
 	if (ret)
 		goto err_contig;
 	ret = ion_region_heaps_init();
@@ -42,7 +46,7 @@ static int __init ion_init(void)
 err_regions:
 	ion_region_heaps_exit();
 err_cma:
-	ion_cma_heap_exit();
+	ion_heap_remove(&ion_cma_heap);
 err_contig:
 	ion_heap_remove(&ion_contig_heap);
 err_system:
@@ -50,6 +54,8 @@ err_system:
 err_dma_heap:
 	ion_debug_exit();
 	ion_dma_heap_exit();
+err_dma:
+	ion_dma_exit();
 	return ret;
 }
 
@@ -57,12 +63,13 @@ static void __exit ion_exit(void)
 {
 	ion_ioctl_exit();
 	ion_region_heaps_exit();
-	ion_cma_heap_exit();
+	ion_heap_remove(&ion_cma_heap);
 	ion_heap_remove(&ion_contig_heap);
 	ion_heap_remove(&ion_system_heap);
 	ion_page_pool_exit();
 	ion_debug_exit();
 	ion_dma_heap_exit();
+	ion_dma_exit();
 }
 
 module_init(ion_init);
