@@ -30,8 +30,8 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -MMD -MP -I$(B)/include $(CPPFLAGS)
 LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
 PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
-TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c)) \
-	$(B)/tests/ilp32
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
+TESTS += $(addsuffix 32,$(filter-out %/module,$(TESTS)))
 
 # The headers as they are installed: ours beside the system's, not all of uapi.
 HEADERS := ion/ion.h linux/ion.h linux/ion_test.h linux/vion.h $(addprefix ion-legacy/, \
@@ -91,9 +91,20 @@ $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(B)/lib/libion.a -lcmocka -lpthread
 
-$(B)/tests/ilp32: tests/programs/ilp32.c lib/ion.c | $(INCLUDES)
+# The same tests as 32-bit programs, with a cmocka that is not installed.
+M32 = -m32 -D_FILE_OFFSET_BITS=64
+CMOCKA32 = $(eval CMOCKA32 := $(or $(shell tests/cmocka32),$(error \
+	no 32-bit cmocka)))$(CMOCKA32)
+
+$(B)/lib/%32.o: lib/%.c | $(INCLUDES)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -m32 -o $@ $^
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(M32) -c -o $@ $<
+
+$(B)/tests/%32: tests/%.c $(B)/lib/ion32.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) -I$(CMOCKA32)/include $(ALL_CFLAGS) $(M32) \
+		$(LDFLAGS) -o $@ $< $(B)/lib/ion32.o -L$(CMOCKA32)/lib \
+		-Wl,-rpath,$(CMOCKA32)/lib -lcmocka -lpthread
 
 install: lib
 	install -d $(LIBDIR)/pkgconfig
@@ -168,3 +179,4 @@ FORCE:
 .PHONY: all lib examples tests install modules test_modules modules_install \
 	demo check clean
 .DELETE_ON_ERROR:
+.SECONDARY: $(B)/lib/ion32.o
