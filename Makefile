@@ -4,7 +4,8 @@
 #                       running kernel where its headers are installed
 # make demo             boot a real kernel in a VM and share a buffer there
 # make check            all tests and lint, on every kernel that we support
-# make install          library, headers and .pc files  [DESTDIR= PREFIX=]
+# make install          library, headers, .pc files and udev rules
+#                       [DESTDIR= PREFIX=]
 # make modules          the kernel modules              [KERNELDIR=]
 # make modules_install  and where modprobe finds them   [INSTALL_MOD_PATH=]
 # make clean            remove build/, where everything is built
@@ -44,7 +45,7 @@ INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
 VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
 CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
-	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12
+	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev
 
 all: lib examples
 	@if [ -e $(UTSRELEASE) ]; then \
@@ -118,6 +119,8 @@ install: lib
 	for h in $(HEADERS); do \
 		install -D -m 644 $(B)/include/$$h $(INCDIR)/$$h || exit; \
 	done
+	install -d $(LIBDIR)/udev/rules.d
+	install -m 644 packaging/60-ion.rules $(LIBDIR)/udev/rules.d
 
 # ---- the kernel side
 
