@@ -4,7 +4,8 @@
 #                       running kernel where its headers are installed
 # make demo             boot a real kernel in a VM and share a buffer there
 # make check            all tests and lint, on every kernel that we support
-# make install          library, headers and .pc files  [DESTDIR= PREFIX=]
+# make install          library, headers, .pc files and udev rules
+#                       [DESTDIR= PREFIX=]
 # make modules          the kernel modules              [KERNELDIR=]
 # make modules_install  and where modprobe finds them   [INSTALL_MOD_PATH=]
 # make clean            remove build/, where everything is built
@@ -29,20 +30,22 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -MMD -MP -I$(B)/include $(CPPFLAGS)
 
 LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
 PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
-EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c))
-TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c)) \
-	$(B)/tests/ilp32
+EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
+	$(B)/examples/invert
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
+TESTS += $(addsuffix 32,$(filter-out %/module,$(TESTS)))
 
 # The headers as they are installed: ours beside the system's, not all of uapi.
-HEADERS := ion/ion.h linux/ion.h linux/ion_test.h linux/vion.h $(addprefix ion-legacy/, \
-	ion/ion.h linux/ion.h cutils/log.h ion_test_module.h)
+HEADERS := ion/ion.h linux/ion.h linux/ion_4.12.h linux/ion_4.19.h \
+	linux/ion_test.h linux/vion.h $(addprefix ion-legacy/, ion/ion.h \
+	 linux/ion.h cutils/log.h ion_test_module.h)
 INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
 
 # What a fresh Debian needs.
 VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
 CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
-	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12
+	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev
 
 all: lib examples
 	@if [ -e $(UTSRELEASE) ]; then \
@@ -81,7 +84,8 @@ $(B)/lib/%.pc: lib/%.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 
-$(B)/examples/%: examples/%.c $(B)/lib/libion.a
+vpath %.c examples examples/driver
+$(B)/examples/%: %.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(B)/lib/libion.a
@@ -91,9 +95,20 @@ $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(B)/lib/libion.a -lcmocka -lpthread
 
-$(B)/tests/ilp32: tests/programs/ilp32.c lib/ion.c | $(INCLUDES)
+# The same tests as 32-bit programs, with a cmocka that is not installed.
+M32 = -m32 -D_FILE_OFFSET_BITS=64
+CMOCKA32 = $(eval CMOCKA32 := $(or $(shell tests/cmocka32),$(error \
+	no 32-bit cmocka)))$(CMOCKA32)
+
+$(B)/lib/%32.o: lib/%.c | $(INCLUDES)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -m32 -o $@ $^
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(M32) -c -o $@ $<
+
+$(B)/tests/%32: tests/%.c $(B)/lib/ion32.o
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) -I$(CMOCKA32)/include $(ALL_CFLAGS) $(M32) \
+		$(LDFLAGS) -o $@ $< $(B)/lib/ion32.o -L$(CMOCKA32)/lib \
+		-Wl,-rpath,$(CMOCKA32)/lib -lcmocka -lpthread
 
 install: lib
 	install -d $(LIBDIR)/pkgconfig
@@ -104,6 +119,8 @@ install: lib
 	for h in $(HEADERS); do \
 		install -D -m 644 $(B)/include/$$h $(INCDIR)/$$h || exit; \
 	done
+	install -d $(LIBDIR)/udev/rules.d
+	install -m 644 packaging/60-ion.rules $(LIBDIR)/udev/rules.d
 
 # ---- the kernel side
 
@@ -168,3 +185,4 @@ FORCE:
 .PHONY: all lib examples tests install modules test_modules modules_install \
 	demo check clean
 .DELETE_ON_ERROR:
+.SECONDARY: $(B)/lib/ion32.o

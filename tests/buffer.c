@@ -144,7 +144,9 @@ static void past_the_end(int ion, unsigned int heap, size_t len,
 	expect(try_map(fd, size, PROT_READ, MAP_SHARED, PAGE), -EINVAL);
 	expect(try_map(fd, PAGE, PROT_READ, MAP_SHARED, size), -EINVAL);
 	expect(try_map(fd, PAGE, PROT_READ, MAP_SHARED,
-		       INT64_MAX & ~(PAGE - 1)), -EINVAL);
+		       INT64_MAX - PAGE + 1), -EINVAL);
+	/* As far as a 32-bit program can ask. */
+	expect(try_map(fd, PAGE, PROT_READ, MAP_SHARED, PAGE * (1LL << 32) - PAGE), -EINVAL);
 	expect(try_map(fd, PAGE, PROT_READ, MAP_SHARED, 100), -EINVAL);
 	close(fd);
 }

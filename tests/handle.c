@@ -36,20 +36,26 @@ static int alloc_ok(int ion, unsigned int heaps, size_t len)
 static void sizes_are_the_interface(void **state)
 {
 	(void)state;
-	expect(sizeof(struct ion_allocation_data), 32);
-	expect(offsetof(struct ion_allocation_data, handle), 24);
+	expect(sizeof(struct ion_allocation_data), LP64 ? 32 : 20);
+	expect(offsetof(struct ion_allocation_data, handle), LP64 ? 24 : 16);
 	expect(sizeof(struct ion_fd_data), 8);
 	expect(sizeof(struct ion_handle_data), 4);
-	expect(sizeof(struct ion_custom_data), 16);
-	expect(sizeof(struct pointer_fd_data), 16);
-	expect(sizeof(struct pointer_handle_data), 8);
-	expect(ION_IOC_ALLOC, 0xc0204900);
+	expect(sizeof(struct ion_custom_data), LP64 ? 16 : 8);
+	expect(sizeof(struct pointer_fd_data), LP64 ? 16 : 8);
+	expect(sizeof(struct pointer_handle_data), LP64 ? 8 : 4);
+	expect(sizeof(struct ion_new_allocation_data), 24);
+	expect(sizeof(struct ion_heap_data), 52);
+	expect(sizeof(struct ion_heap_query), 24);
+	expect(ION_IOC_ALLOC, LP64 ? 0xc0204900 : 0xc0144900);
 	expect(ION_IOC_FREE, 0xc0044901);
 	expect(ION_IOC_MAP, 0xc0084902);
 	expect(ION_IOC_SHARE, 0xc0084904);
 	expect(ION_IOC_IMPORT, 0xc0084905);
-	expect(ION_IOC_CUSTOM, 0xc0104906);
+	expect(ION_IOC_CUSTOM, LP64 ? 0xc0104906 : 0xc0084906);
 	expect(ION_IOC_SYNC, 0xc0084907);
+	expect(ION_IOC_NEW_ALLOC, 0xc0184900);
+	expect(ION_IOC_HEAP_QUERY, 0xc0184908);
+	expect(ION_IOC_ABI_VERSION, 0x80044909);
 }
 
 static void alloc_refuses_bad_lengths(void **state)
@@ -65,7 +71,7 @@ static void alloc_refuses_bad_lengths(void **state)
 		       -EINVAL);
 		expect(alloc(ion, SIZE_MAX - PAGE + 1, 0, heaps, &handle),
 		       -ENOMEM);
-		expect(alloc(ion, 1UL << 63, 0, heaps, &handle), -ENOMEM);
+		expect(alloc(ion, SIZE_MAX / 2 + 1, 0, heaps, &handle), -ENOMEM);
 		expect(alloc(ion, half + 16 * MiB, 0, heaps, &handle), -ENOMEM);
 	}
 	expect(handle, 77);
@@ -92,7 +98,7 @@ static void alloc_checks_alignment(void **state)
 {
 	static const size_t good[] = { 1, 2, 64, 2048, 4096 };
 	static const size_t bad[] = { 3, 4097, 12288, SIZE_MAX, SIZE_MAX - 4095,
-				      1UL << 63 };
+				      SIZE_MAX / 2 + 1 };
 	int ion = open_ion(), handle = 0;
 	size_t i;
 
@@ -122,8 +128,9 @@ static void alloc_answers_in_both_sizes(void **state)
 		struct ion_allocation_data data;
 		unsigned char after[32];
 	} arg;
+	const size_t end = offsetof(struct ion_allocation_data, handle) +
+			   sizeof(arg.data.handle);
 	int ion = open_ion();
-	int zero = 1;
 
 	(void)state;
 	memset(&arg, 0xa5, sizeof(arg));
@@ -133,8 +140,8 @@ static void alloc_answers_in_both_sizes(void **state)
 	arg.data.flags = CACHED;
 	expect(request(ion, ION_IOC_ALLOC, &arg), 0);
 	assert_true(arg.data.handle > 0);
-	memcpy(&zero, (char *)&arg.data + 28, sizeof(zero));
-	expect(zero, 0);
+	/* What else there is in the place of a pointer is zero. */
+	expect_zero((char *)&arg.data + end, sizeof(arg.data) - end);
 	expect(arg.data.len, 128);
 	expect(arg.data.align, 0);
 	expect(arg.data.heap_id_mask, CONTIG);
@@ -409,7 +416,8 @@ static void pointer_handles_work_throughout(void **state)
 	close(shared.fd);
 
 	/* Only the pointer itself, not one that ends in the same bytes. */
-	gone.handle = (void *)((uintptr_t)data.handle | 1UL << 32);
+	gone.handle = (void *)((uintptr_t)data.handle |
+			       1UL << (LP64 ? 32 : 31));
 	expect(request(ion, POINTER_FREE, &gone), -EINVAL);
 	shared.handle = gone.handle;
 	expect(request(ion, POINTER_SHARE, &shared), -EINVAL);
@@ -472,6 +480,8 @@ static void descriptor_abi_allocates(void **state)
 	expect(request(ion, ION_IOC_NEW_ALLOC, &data), -EINVAL);
 	data.len = UINT64_MAX;
 	expect(request(ion, ION_IOC_NEW_ALLOC, &data), -EINVAL);
+	data.len = 1ULL << 40;
+	expect(request(ion, ION_IOC_NEW_ALLOC, &data), -ENOMEM);
 	data.len = PAGE;
 	data.heap_id_mask = 0;
 	expect(request(ion, ION_IOC_NEW_ALLOC, &data), -ENODEV);

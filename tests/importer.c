@@ -127,7 +127,7 @@ static void ranges_are_checked(void **state)
 		expect(copy(test, door, data, SIZE + 1, 0, write), -EINVAL);
 		expect(copy(test, door, data, UINT64_MAX, 2, write), -EINVAL);
 		expect(copy(test, door, data, 2, UINT64_MAX, write), -EINVAL);
-		expect(copy(test, door, data, 1UL << 63, 1UL << 63, write),
+		expect(copy(test, door, data, 1ULL << 63, 1ULL << 63, write),
 		       -EINVAL);
 		expect(copy(test, door, NULL, 0, 16, write), -EFAULT);
 		expect(copy(test, door, (void *)-PAGE, 0, 16, write), -EFAULT);

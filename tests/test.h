@@ -33,6 +33,9 @@
 #define KiB 1024UL
 #define MiB (1024 * KiB)
 
+/* All of this is built for 32-bit programs, too. */
+#define LP64 (sizeof(long) == 8)
+
 #define CACHED ION_FLAG_CACHED
 #define SYSTEM ION_HEAP_SYSTEM_MASK
 #define CONTIG ION_HEAP_SYSTEM_CONTIG_MASK
@@ -41,18 +44,18 @@
 
 /* What a system call answered, as the kernel says it. */
 #define sys(call) ({							\
-	long sys_ret = (long)(call);					\
+	long long sys_ret = (call);					\
 	sys_ret == -1 ? -errno : sys_ret;				\
 })
 
-static inline const char *answer(long value, char *text, size_t size)
+static inline const char *answer(long long value, char *text, size_t size)
 {
 	const char *name = value < 0 ? strerrorname_np(-value) : NULL;
 
 	if (name)
 		snprintf(text, size, "-%s", name);
 	else
-		snprintf(text, size, "%ld", value);
+		snprintf(text, size, "%lld", value);
 	return text;
 }
 
@@ -72,7 +75,7 @@ static inline void fail_at(const char *file, int line)
 }
 
 static inline void expect_at(const char *file, int line, const char *what,
-			     long came, long wanted)
+			     long long came, long long wanted)
 {
 	char a[32], b[32];
 
@@ -83,8 +86,8 @@ static inline void expect_at(const char *file, int line, const char *what,
 	fail_at(file, line);
 }
 
-static inline long expect_ok_at(const char *file, int line, const char *what,
-				long came)
+static inline long long expect_ok_at(const char *file, int line,
+				     const char *what, long long came)
 {
 	char text[32];
 

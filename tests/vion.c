@@ -109,7 +109,7 @@ static void unknown_requests_are_refused(void **state)
 
 	for (int nr = 0; nr < 256; nr++) {
 		expect(request(f->vion, _IOR('v', nr, int), arg), -ENOTTY);
-		expect(request(f->vion, _IOW('v', nr, long), arg), -ENOTTY);
+		expect(request(f->vion, _IOW('v', nr, __u64), arg), -ENOTTY);
 		expect(request(f->vion, _IOW('I', nr, int), arg), -ENOTTY);
 	}
 }
