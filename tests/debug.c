@@ -9,6 +9,8 @@
 #define DEBUGFS "/sys/kernel/debug/ion/"
 #define TRACEFS "/sys/kernel/debug/tracing/"
 
+#define comm program_invocation_short_name
+
 static char text[1 << 20];
 
 static const char *contents(const char *path)
@@ -117,7 +119,8 @@ static void clients_are_listed(void **state)
 	snprintf(first, sizeof(first), DEBUGFS "clients/%d", getpid());
 	expect(number(first, "process:"), getpid());
 	contents(first);
-	assert_non_null(strstr(text, "name:    debug"));
+	snprintf(line, sizeof(line), "name:    %s\n", comm);
+	assert_non_null(strstr(text, line));
 
 	expect(ion_alloc(ion, 2 * PAGE, 0, SYSTEM, CACHED, &handle), 0);
 	fd = -1;
@@ -131,7 +134,7 @@ static void clients_are_listed(void **state)
 	assert_non_null(strstr(text, line));
 
 	/* In the heap's file it is one of those that hold something. */
-	snprintf(line, sizeof(line), "%16s %10d %12lu\n", "debug", getpid(),
+	snprintf(line, sizeof(line), "%16s %10d %12lu\n", comm, getpid(),
 		 2 * PAGE);
 	assert_non_null(strstr(contents(DEBUGFS "heaps/ion_system_heap"),
 			       line));
@@ -153,7 +156,7 @@ static void buffers_are_listed(void **state)
 	int device = expect_ok(sys(open("/dev/ion_device", O_RDWR)));
 	ino_t ino = inode_of(fd);
 	unsigned int flags;
-	char kernel[8], comm[32];
+	char kernel[8], process[32];
 	size_t size;
 	int maps, pid, fields;
 	void *a, *b;
@@ -166,13 +169,13 @@ static void buffers_are_listed(void **state)
 	line = line_of(DEBUGFS "buffers", ino);
 	assert_non_null(line);
 	fields = sscanf(line, "%zu %x %d %7s %31s %d", &size, &flags, &maps,
-			kernel, comm, &pid);
+			kernel, process, &pid);
 	expect(fields, 6);
 	expect(size, 2 * PAGE);
 	expect(flags, CACHED);
 	expect(maps, 2);
 	assert_string_equal(kernel, "no");
-	assert_string_equal(comm, "debug");
+	assert_string_equal(process, comm);
 	expect(pid, getpid());
 	assert_non_null(strstr(line, "ion_system_contig_heap:8192"));
 	assert_non_null(strstr(strtok(NULL, "\n"), "ion_device, mapped"));
@@ -250,10 +253,10 @@ static void events_are_traced(void **state)
 		 "ion_alloc: %s flags=0x1 heap=ion_system_heap\n", size);
 	expect_event(event);
 	snprintf(event, sizeof(event),
-		 "ion_share: %s handle=%d client=debug\n", size, handle);
+		 "ion_share: %s handle=%d client=%s\n", size, handle, comm);
 	expect_event(event);
 	snprintf(event, sizeof(event),
-		 "ion_import: %s handle=%d client=debug\n", size, handle);
+		 "ion_import: %s handle=%d client=%s\n", size, handle, comm);
 	expect_event(event);
 	snprintf(event, sizeof(event), "ion_map: ino=%lu len=%lu\n", ino,
 		 2 * PAGE);
