@@ -68,7 +68,7 @@ int ion_sync_fd(int fd, int handle_fd)
 	return request(fd, ION_IOC_SYNC, &data);
 }
 
-int ion_sync_range(int fd, int handle_fd, off_t offset, size_t len,
+int ion_sync_range(int fd, int handle_fd, __u64 offset, __u64 len,
 		   unsigned int flags)
 {
 	struct ion_sync_range_data data = {

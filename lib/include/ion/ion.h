@@ -93,7 +93,7 @@ int ion_sync_fd(int fd, int handle_fd);
  * part is not in the buffer, or @flags are others; -EINTR; -ENOTTY: the kernel's
  * ION does not know the request.
  */
-int ion_sync_range(int fd, int handle_fd, off_t offset, size_t len,
+int ion_sync_range(int fd, int handle_fd, __u64 offset, __u64 len,
 		   unsigned int flags);
 
 /**
