@@ -59,6 +59,24 @@ static inline void expect_gone(ino_t inode)
 	expect(importers_of(inode).exists, false);
 }
 
+/* How many buffers live, of whomever. */
+static inline int living_buffers(void)
+{
+	FILE *file = fopen("/sys/kernel/debug/ion/buffers", "r");
+	char line[256];
+	int n = 0;
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		unsigned long long inode, bytes;
+
+		if (sscanf(line, "%llu %llu", &inode, &bytes) == 2)
+			n++;
+	}
+	fclose(file);
+	return n;
+}
+
 /* The heaps that there are, which tests/run sees to. */
 static inline void query_heaps(int ion, struct ion_heap_data heaps[HEAPS])
 {
