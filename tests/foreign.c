@@ -7,8 +7,9 @@
 #include <libdrm/drm_mode.h>
 #include <linux/dma-heap.h>
 #include <linux/udmabuf.h>
+#include <sys/utsname.h>
 
-#include "test.h"
+#include "importers.h"
 
 #define SIZE (64 * KiB)
 
@@ -221,6 +222,127 @@ static void vgem_imports_ours(void **state)
 	ion_close(ion);
 }
 
+/*
+ * Where vgem would have a mapping of the object that it makes next. It tells
+ * only of its own objects, so it is asked of one of that size, which goes.
+ */
+static __u64 next_offset(int vgem, size_t size)
+{
+	struct drm_mode_create_dumb dumb = {
+		.width = PAGE / 4, .height = size / PAGE, .bpp = 32,
+	};
+	struct drm_mode_map_dumb map_dumb = { 0 };
+	struct drm_gem_close gem = { 0 };
+
+	expect(request(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
+	expect(dumb.size, size);
+	map_dumb.handle = gem.handle = dumb.handle;
+	expect(request(vgem, DRM_IOCTL_MODE_MAP_DUMB, &map_dumb), 0);
+	expect(request(vgem, DRM_IOCTL_GEM_CLOSE, &gem), 0);
+	return map_dumb.offset;
+}
+
+static unsigned char *map_through_vgem(int vgem, __u64 offset, size_t size)
+{
+	void *addr = mmap64(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    vgem, offset);
+
+	expect_ok(addr == MAP_FAILED ? -errno : 0);
+	return addr;
+}
+
+/* It has no use for device addresses, and newer kernels make none. */
+static bool vgem_maps(void)
+{
+	struct utsname uts;
+	int major, minor;
+
+	expect(sys(uname(&uts)), 0);
+	if (sscanf(uts.release, "%d.%d", &major, &minor) != 2)
+		fail_msg("Linux %s?", uts.release);
+	return major < 6 || (major == 6 && minor <= 12);
+}
+
+/* Both mappings show one memory, and vgem's outlives all that is ours. */
+static void goes_through_vgem(int vgem, int heap, size_t len,
+			      unsigned int flags)
+{
+	struct drm_gem_close gem = { 0 };
+	unsigned char *ours, *theirs;
+	int ion = open_ion(), fd = -1;
+	__u64 offset;
+	size_t size;
+	ino_t inode;
+
+	expect(ion_alloc_fd(ion, len, 0, 1U << heap, flags, &fd), 0);
+	inode = inode_of(fd);
+	size = lseek(fd, 0, SEEK_END);
+	ours = map(fd, size);
+	offset = next_offset(vgem, size);
+	expect(import_into_vgem(vgem, fd, &gem.handle), 0);
+	expect_importers(inode, 1, vgem_maps());
+	theirs = map_through_vgem(vgem, offset, size);
+	expect_zero(theirs, size);
+
+	expect(sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW), 0);
+	fill(ours, size, heap);
+	expect(sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW), 0);
+	expect_pattern(theirs, size, heap);
+	fill(theirs, size, heap + 100);
+	expect(sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW), 0);
+	expect_pattern(ours, size, heap + 100);
+	expect(sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW), 0);
+
+	munmap(ours, size);
+	close(fd);
+	ion_close(ion);
+	expect(request(vgem, DRM_IOCTL_GEM_CLOSE, &gem), 0);
+	expect_importers(inode, 0, 0);
+	expect_pattern(theirs, size, heap + 100);
+	munmap(theirs, size);
+	expect_gone(inode);
+}
+
+static void every_heap_goes_through_vgem(void **state)
+{
+	static const size_t sizes[] = { 1, SIZE + PAGE + 1, 3 * MiB + 1 };
+	struct ion_heap_data heaps[HEAPS];
+	int vgem = open_vgem(), ion = open_ion();
+
+	(void)state;
+	query_heaps(ion, heaps);
+	for (int i = 0; i < HEAPS; i++)
+		for (int k = 0; k < 6; k++)
+			goes_through_vgem(vgem, heaps[i].heap_id, sizes[k / 2],
+					  k % 2 ? CACHED : 0);
+	ion_close(ion);
+	close(vgem);
+}
+
+/* It gives back what it still has when its file is closed. */
+static void vgem_lets_go(void **state)
+{
+	struct ion_heap_data heaps[HEAPS];
+	int vgem = open_vgem(), ion = open_ion();
+	ino_t inodes[HEAPS];
+
+	(void)state;
+	query_heaps(ion, heaps);
+	for (int i = 0; i < HEAPS; i++) {
+		int fd = alloc_fd(ion, 1U << heaps[i].heap_id, SIZE);
+		__u32 handle;
+
+		inodes[i] = inode_of(fd);
+		expect(import_into_vgem(vgem, fd, &handle), 0);
+		close(fd);
+		expect_importers(inodes[i], 1, vgem_maps());
+	}
+	close(vgem);
+	for (int i = 0; i < HEAPS; i++)
+		expect_gone(inodes[i]);
+	ion_close(ion);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +351,8 @@ int main(void)
 		cmocka_unit_test(udmabuf_is_imported),
 		cmocka_unit_test(dma_heap_buffer_is_imported),
 		cmocka_unit_test(vgem_imports_ours),
+		cmocka_unit_test(every_heap_goes_through_vgem),
+		cmocka_unit_test(vgem_lets_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
