@@ -299,6 +299,36 @@ static const struct vm_operations_struct vma_ops = {
 	.close = vma_close,
 };
 
+/*
+ * x86 ties the memory type of set-aside memory to a mapping that is made in one
+ * go, and forgets to untie it when that is unmapped in parts: so the first page
+ * is mapped by itself. The type is settled already, by the heap's mapping.
+ */
+static size_t mappable_at_once(struct ion_buffer *buffer,
+			       struct vm_area_struct *vma, unsigned long addr)
+{
+	if (buffer->heap->set_aside && addr == vma->vm_start)
+		return PAGE_SIZE;
+	return vma->vm_end - addr;
+}
+
+static int map_sg(struct ion_buffer *buffer, struct vm_area_struct *vma,
+		  unsigned long *addr, struct scatterlist *sg, size_t skip)
+{
+	int ret = 0;
+
+	while (!ret && skip < sg->length && *addr < vma->vm_end) {
+		size_t len = min(sg->length - skip,
+				 mappable_at_once(buffer, vma, *addr));
+
+		ret = remap_pfn_range(vma, *addr, PHYS_PFN(sg_phys(sg) + skip),
+				      len, vma->vm_page_prot);
+		*addr += len;
+		skip += len;
+	}
+	return ret;
+}
+
 static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct ion_buffer *buffer = dmabuf->priv;
@@ -314,19 +344,13 @@ static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 
 	for_each_sgtable_sg(&buffer->mem.table, sg, i) {
-		unsigned long len;
-
 		if (skip >= sg->length) {
 			skip -= sg->length;
 			continue;
 		}
-		len = min(sg->length - skip, vma->vm_end - addr);
-		ret = remap_pfn_range(vma, addr, page_to_pfn(sg_page(sg)) +
-				      (skip >> PAGE_SHIFT), len,
-				      vma->vm_page_prot);
+		ret = map_sg(buffer, vma, &addr, sg, skip);
 		if (ret)
 			return ret;
-		addr += len;
 		if (addr == vma->vm_end)
 			break;
 		skip = 0;

@@ -49,22 +49,27 @@ static bool name_is_good(const char *name)
 	return len && len < MAX_HEAP_NAME && name[0] != '.';
 }
 
+static bool same_name(const struct ion_heap *a, const struct ion_heap *b)
+{
+	return !strcmp(a->name, b->name) ||
+	       !strcmp(a->node ?: a->name, b->node ?: b->name);
+}
+
 static int find_id(struct ion_heap *heap)
 {
 	unsigned int id;
 	int found = -ENOSPC;
 
+	for (id = 0; id < ION_NUM_HEAP_IDS; id++)
+		if (ion_device.heaps[id] &&
+		    same_name(ion_device.heaps[id], heap))
+			return -EEXIST;
+
+	if (!ion_device.heaps[heap->type])
+		return heap->type;
 	for (id = ION_NUM_HEAP_IDS; id-- > ION_FIRST_FREE_ID; )
 		if (!ion_device.heaps[id])
 			found = id;
-	if (!ion_device.heaps[heap->type])
-		found = heap->type;
-
-	for (id = 0; id < ION_NUM_HEAP_IDS; id++)
-		if (ion_device.heaps[id] &&
-		    (ion_device.heaps[id] == heap ||
-		     !strcmp(ion_device.heaps[id]->name, heap->name)))
-			return -EEXIST;
 	return found;
 }
 
@@ -78,8 +83,8 @@ static int find_id(struct ion_heap *heap)
  *
  * Context: may sleep.
  * Return: 0. -EINVAL: a name that is none, an unknown type, or no operations or
- * owner; -EEXIST: a heap of that name is there; -ENOSPC: there is no id left;
- * or what the driver core says of its /dev/dma_heap node.
+ * owner; -EEXIST: a heap or node of that name is there; -ENOSPC: there is no id
+ * left; or what the driver core says of its /dev/dma_heap node.
  */
 int ion_heap_add(struct ion_heap *heap)
 {
