@@ -8,7 +8,7 @@
 
 static long load_ion(void)
 {
-	return load_with("kernel/ion/ion", "");
+	return load_with("kernel/ion/ion", ion_params);
 }
 
 static long load_vion(const char *params)
@@ -285,5 +285,6 @@ int main(void)
 		cmocka_unit_test(leaves_no_memory_behind),
 	};
 
+	remember_ion_params();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

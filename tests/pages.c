@@ -17,6 +17,7 @@ static int page_test;
 static int setup(void **state)
 {
 	(void)state;
+	remember_ion_params();
 	expect(load_with("tests/kernel/page_test", ""), 0);
 	page_test = expect_ok(sys(open("/dev/ion_page_test",
 				       O_RDONLY | O_CLOEXEC)));
@@ -292,20 +293,6 @@ static size_t pooled(void)
 	return bytes;
 }
 
-static void module_param(const char *name, char *params, size_t size)
-{
-	size_t len = strlen(params);
-	char path[64], value[128] = "";
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/module/ion/parameters/%s", name);
-	fd = expect_ok(sys(open(path, O_RDONLY | O_CLOEXEC)));
-	expect_ok(sys(read(fd, value, sizeof(value) - 1)));
-	close(fd);
-	snprintf(params + len, size - len, "%s=%.*s ", name,
-		 (int)strcspn(value, "\n"), value);
-}
-
 /*
  * Others get it as it was before. What waits in the pool does not go to others;
  * without the module nothing waits.
@@ -315,12 +302,9 @@ static void freed_memory_is_cached(void **state)
 	static const unsigned int heaps[] = {
 		SYSTEM, CONTIG, ION_HEAP_TYPE_DMA_MASK };
 	struct page_test_data data;
-	char params[512] = "";
 	size_t size, waits;
 
 	(void)state;
-	module_param("carveout", params, sizeof(params));
-	module_param("chunk", params, sizeof(params));
 	for (size_t i = 0; i < COUNT(heaps); i++) {
 		struct buffer b;
 
@@ -344,7 +328,7 @@ static void freed_memory_is_cached(void **state)
 		expect(unload("ion"), 0);
 		expect_kinds("linear", look_again().linear, PAGE_TEST_WB,
 			     size / PAGE);
-		expect(load_with("kernel/ion/ion", params), 0);
+		expect(load_with("kernel/ion/ion", ion_params), 0);
 		expect(load_with("kernel/vion/vion", ""), 0);
 		ion = open_ion();
 	}

@@ -178,13 +178,14 @@ static void places(struct ion_client *client, struct ion_client *other)
 	unsigned int heap;
 	size_t align;
 
+	/* What is freed here goes only as loading ends: so not too much. */
 	for (heap = 1; heap <= LAST_HEAP; heap <<= 1) {
-		for (align = PAGE_SIZE; align <= 16 * LARGEST; align <<= 1) {
+		places_of(client, heap, LARGEST, PAGE_SIZE);
+		places_of(client, heap, 4 * LARGEST, PAGE_SIZE);
+		for (align = PAGE_SIZE; align <= LARGEST / 8; align <<= 1) {
 			places_of(client, heap, PAGE_SIZE, align);
 			places_of(client, heap, 37 * PAGE_SIZE, align);
 		}
-		places_of(client, heap, LARGEST, PAGE_SIZE);
-		places_of(client, heap, 4 * LARGEST, PAGE_SIZE);
 	}
 }
 
