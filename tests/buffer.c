@@ -1,106 +1,69 @@
 // SPDX-License-Identifier: MIT
-/* A buffer: its memory, its mappings, and how long it lives. */
+/* A buffer of any heap: its mappings, and how long it lives. */
 #include "test.h"
 
-static const unsigned int heaps[] = { SYSTEM, CONTIG };
-static const size_t sizes[] = { 1, 128, PAGE, PAGE + 1, 3 * PAGE, 64 * KiB,
+static const size_t sizes[] = { 1, PAGE + 1, 3 * PAGE, 64 * KiB,
 				1 * MiB + PAGE, 4 * MiB };
 
-static size_t round_up_page(size_t len)
-{
-	return (len + PAGE - 1) & ~(PAGE - 1);
-}
+typedef void buffer_test(int fd, size_t size);
 
-typedef void buffer_test(int ion, unsigned int heap, size_t len, size_t size);
-
-static void with_every_heap_and_size(buffer_test *test)
+/* Of every heap, cached or not. */
+static void with_every_buffer_of(size_t len, buffer_test *test)
 {
 	int ion = open_ion();
 
-	for (size_t h = 0; h < sizeof(heaps) / sizeof(*heaps); h++)
-		for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++)
-			test(ion, heaps[h], sizes[s], round_up_page(sizes[s]));
+	for (int i = 0; i < 2 * HEAPS; i++) {
+		int fd = alloc_with(ion, 1U << i / 2, len, i % 2 ? CACHED : 0);
+
+		test(fd, page_up(len));
+		close(fd);
+	}
 	ion_close(ion);
 }
 
-static void memory_is_zero(int ion, unsigned int heap, size_t len,
-			   size_t size)
+static void with_every_buffer(buffer_test *test)
 {
-	for (int again = 0; again < 3; again++) {
-		int fd = alloc_fd(ion, heap, len);
-		void *addr = map(fd, size);
-
-		expect_zero(addr, size);
-		memset(addr, 0xa5, size);
-		munmap(addr, size);
-		close(fd);
-	}
+	for (size_t i = 0; i < COUNT(sizes); i++)
+		with_every_buffer_of(sizes[i], test);
 }
 
-static void memory_is_zero_every_time(void **state)
+static void one_memory(int fd, size_t size)
 {
-	(void)state;
-	with_every_heap_and_size(memory_is_zero);
-}
-
-static void size_is_rounded(int ion, unsigned int heap, size_t len,
-			    size_t size)
-{
-	int fd = alloc_fd(ion, heap, len);
-
-	expect(lseek(fd, 0, SEEK_END), size);
-	close(fd);
-}
-
-static void size_is_rounded_to_a_page(void **state)
-{
-	(void)state;
-	with_every_heap_and_size(size_is_rounded);
-}
-
-static void one_memory(int ion, unsigned int heap, size_t len,
-		       size_t size)
-{
-	int fd = alloc_fd(ion, heap, len);
 	void *a = map(fd, size), *b = map(fd, size);
 
-	fill(a, size, len);
-	expect_pattern(b, size, len);
+	fill(a, size, size);
+	expect_pattern(b, size, size);
 	munmap(a, size);
 	munmap(b, size);
-	close(fd);
 }
 
 static void all_mappings_are_one_memory(void **state)
 {
 	(void)state;
-	with_every_heap_and_size(one_memory);
+	with_every_buffer(one_memory);
+}
+
+static void parts(int fd, size_t size)
+{
+	unsigned char *whole = map(fd, size);
+
+	for (size_t at = 0; at < size; at += PAGE)
+		*(size_t *)(whole + at) = at;
+	for (size_t at = 0; at < size; at += 17 * PAGE) {
+		size_t len = size - at < 5 * PAGE ? PAGE : 5 * PAGE;
+		unsigned char *part = map_at(fd, len, PROT_READ, at);
+
+		for (size_t i = 0; i < len; i += PAGE)
+			expect(*(size_t *)(part + i), at + i);
+		munmap(part, len);
+	}
+	munmap(whole, size);
 }
 
 static void partial_mappings_see_their_part(void **state)
 {
-	const size_t size = 4 * MiB;
-	int ion = open_ion();
-
 	(void)state;
-	for (size_t h = 0; h < 2; h++) {
-		int fd = alloc_fd(ion, heaps[h], size);
-		unsigned char *whole = map(fd, size);
-
-		for (size_t at = 0; at < size; at += PAGE)
-			*(size_t *)(whole + at) = at;
-		for (size_t at = 0; at < size; at += 17 * PAGE) {
-			size_t len = size - at < 5 * PAGE ? PAGE : 5 * PAGE;
-			unsigned char *part = map_at(fd, len, PROT_READ, at);
-
-			for (size_t i = 0; i < len; i += PAGE)
-				expect(*(size_t *)(part + i), at + i);
-			munmap(part, len);
-		}
-		munmap(whole, size);
-		close(fd);
-	}
-	ion_close(ion);
+	with_every_buffer_of(4 * MiB, parts);
 }
 
 static long try_map(int fd, size_t len, int prot, int flags, off_t offset)
@@ -113,33 +76,28 @@ static long try_map(int fd, size_t len, int prot, int flags, off_t offset)
 	return 0;
 }
 
-static void private_is_refused(int ion, unsigned int heap, size_t len,
-			       size_t size)
+static void private_is_refused(int fd, size_t size)
 {
 	static const int prots[] = { PROT_NONE, PROT_READ, PROT_WRITE,
 				     PROT_READ | PROT_WRITE };
-	int fd = alloc_fd(ion, heap, len);
 
-	for (size_t p = 0; p < sizeof(prots) / sizeof(*prots); p++) {
+	for (size_t p = 0; p < COUNT(prots); p++) {
 		expect(try_map(fd, size, prots[p], MAP_PRIVATE, 0), -EINVAL);
 		expect(try_map(fd, PAGE, prots[p], MAP_PRIVATE, size - PAGE),
 		       -EINVAL);
 		expect(try_map(fd, size, prots[p], MAP_SHARED, 0), 0);
 	}
-	close(fd);
 }
 
 static void private_mappings_are_refused(void **state)
 {
 	(void)state;
-	with_every_heap_and_size(private_is_refused);
+	with_every_buffer(private_is_refused);
 }
 
-static void past_the_end(int ion, unsigned int heap, size_t len,
-			 size_t size)
+/* Nor is what a heap gives beyond the buffer, like the rest of a chunk. */
+static void past_the_end(int fd, size_t size)
 {
-	int fd = alloc_fd(ion, heap, len);
-
 	expect(try_map(fd, size + 1, PROT_READ, MAP_SHARED, 0), -EINVAL);
 	expect(try_map(fd, size, PROT_READ, MAP_SHARED, PAGE), -EINVAL);
 	expect(try_map(fd, PAGE, PROT_READ, MAP_SHARED, size), -EINVAL);
@@ -148,43 +106,28 @@ static void past_the_end(int ion, unsigned int heap, size_t len,
 	/* As far as a 32-bit program can ask. */
 	expect(try_map(fd, PAGE, PROT_READ, MAP_SHARED, PAGE * (1LL << 32) - PAGE), -EINVAL);
 	expect(try_map(fd, PAGE, PROT_READ, MAP_SHARED, 100), -EINVAL);
-	close(fd);
 }
 
 static void mappings_past_the_end_are_refused(void **state)
 {
 	(void)state;
-	with_every_heap_and_size(past_the_end);
+	with_every_buffer(past_the_end);
+}
+
+static void no_growth(int fd, size_t size)
+{
+	void *addr = map(fd, PAGE);
+	void *moved = mremap(addr, PAGE, size + PAGE, MREMAP_MAYMOVE);
+
+	expect(moved == MAP_FAILED ? -errno : 0, -EFAULT);
+	munmap(addr, PAGE);
 }
 
 static void mappings_do_not_grow(void **state)
 {
-	int ion = open_ion();
-	int fd = alloc_fd(ion, SYSTEM, 2 * PAGE);
-	void *addr = map(fd, PAGE);
-	void *moved = mremap(addr, PAGE, 2 * PAGE, MREMAP_MAYMOVE);
-
 	(void)state;
-	expect(moved == MAP_FAILED ? -errno : 0, -EFAULT);
-	munmap(addr, PAGE);
-	close(fd);
-	ion_close(ion);
-}
-
-typedef int child_function(void *arg);
-
-/* The signal that ended the child, or its exit status, negative. */
-static int end_of(child_function *child, void *arg)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (!pid) {
-		signal(SIGSEGV, SIG_DFL);
-		_exit(child(arg));
-	}
-	expect(sys(waitpid(pid, &status, 0)), pid);
-	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+	with_every_buffer_of(1, no_growth);
+	with_every_buffer_of(2 * PAGE, no_growth);
 }
 
 static int write_to(void *addr)
@@ -193,34 +136,36 @@ static int write_to(void *addr)
 	return 1;
 }
 
-static void read_only_mappings_stay_so(void **state)
+static void read_only(int fd, size_t size)
 {
-	int ion = open_ion();
-	int fd = alloc_fd(ion, SYSTEM, PAGE);
-	char *addr = map_at(fd, PAGE, PROT_READ, 0);
+	char *addr = map_at(fd, size, PROT_READ, 0);
 
-	(void)state;
 	expect(end_of(write_to, addr), SIGSEGV);
 	expect(*addr, 0);
-	munmap(addr, PAGE);
-	close(fd);
-	ion_close(ion);
+	munmap(addr, size);
 }
 
-static void cpu_access_is_begun_and_ended(void **state)
+static void read_only_mappings_stay_so(void **state)
 {
-	int ion = open_ion();
-	int fd = alloc_fd(ion, CONTIG, PAGE);
-
 	(void)state;
+	with_every_buffer_of(PAGE, read_only);
+}
+
+static void begin_and_end(int fd, size_t size)
+{
+	(void)size;
 	expect(sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW), 0);
 	expect(sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW), 0);
 	expect(sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ), 0);
 	expect(sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ), 0);
 	expect(sync_buffer(fd, DMA_BUF_SYNC_START), -EINVAL);
 	expect(sync_buffer(fd, 1 << 10), -EINVAL);
-	close(fd);
-	ion_close(ion);
+}
+
+static void cpu_access_is_begun_and_ended(void **state)
+{
+	(void)state;
+	with_every_buffer_of(PAGE, begin_and_end);
 }
 
 static void lives_while_anybody_holds_it(void **state)
@@ -376,8 +321,8 @@ static int die_in_mid_use(void *arg)
 {
 	int ion = open_ion(), vion = open_vion(), fd, handle;
 
-	for (int i = 0; i < 8; i++) {
-		fd = alloc_fd(ion, i % 2 ? SYSTEM : CONTIG, MiB);
+	for (int i = 0; i < 2 * HEAPS; i++) {
+		fd = alloc_with(ion, 1U << i / 2, MiB, i % 2 ? CACHED : 0);
 		memset(map(fd, MiB), 1, MiB);
 		expect(ion_import(ion, fd, &handle), 0);
 		expect(request(vion, VION_REGISTER_ION, &fd), 0);
@@ -412,8 +357,6 @@ static void outlives_a_killed_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory_is_zero_every_time),
-		cmocka_unit_test(size_is_rounded_to_a_page),
 		cmocka_unit_test(all_mappings_are_one_memory),
 		cmocka_unit_test(partial_mappings_see_their_part),
 		cmocka_unit_test(private_mappings_are_refused),

@@ -10,16 +10,19 @@
 static const char *const nodes[] = {
 	"/dev/dma_heap/ion_system",
 	"/dev/dma_heap/ion_system_contig",
+	"/dev/dma_heap/ion_frames",
+	"/dev/dma_heap/ion_tiles",
+	"/dev/dma_heap/ion_dma",
 	"/dev/dma_heap/system",
 };
 
 #define for_each_heap(heap)						\
-	for (int node = 0, heap; node < 3 && (heap = open_heap(node)) >= 0; \
-	     node++, close(heap))
+	for (int node = 0, heap; node <= HEAPS &&			\
+	     (heap = open_heap(node)) >= 0; node++, close(heap))
 
 static bool ours(int node)
 {
-	return node < 2 || access("/sys/class/dma_heap", F_OK);
+	return node < HEAPS || access("/sys/class/dma_heap", F_OK);
 }
 
 static int open_heap(int node)
@@ -46,7 +49,7 @@ static void buffers_are_memory(void **state)
 	(void)state;
 	for_each_heap(heap) {
 		for (size_t i = 0; i < 4; i++) {
-			size_t size = (sizes[i] + PAGE - 1) & ~(PAGE - 1);
+			size_t size = page_up(sizes[i]);
 			unsigned char *addr;
 			int fd = -1;
 

@@ -4,40 +4,16 @@
  * anything is in use, nothing left behind, parameters. Run from the top of the
  * source tree.
  */
-#include <sys/syscall.h>
-#include <sys/utsname.h>
-
-#include "test.h"
-
-static long load_with(const char *name, const char *params)
-{
-	char path[512];
-	struct utsname uts;
-	long ret;
-	int fd;
-
-	uname(&uts);
-	snprintf(path, sizeof(path), "build/modules/%s/%s.ko", uts.release,
-		 name);
-	fd = expect_ok(sys(open(path, O_RDONLY | O_CLOEXEC)));
-	ret = sys(syscall(SYS_finit_module, fd, params, 0));
-	close(fd);
-	return ret;
-}
+#include "load.h"
 
 static long load_ion(void)
 {
-	return load_with("kernel/ion/ion", "");
+	return load_with("kernel/ion/ion", ion_params);
 }
 
 static long load_vion(const char *params)
 {
 	return load_with("kernel/vion/vion", params);
-}
-
-static long unload(const char *name)
-{
-	return sys(syscall(SYS_delete_module, name, O_NONBLOCK));
 }
 
 /* Both modules are loaded before each test and after it. */
@@ -309,5 +285,6 @@ int main(void)
 		cmocka_unit_test(leaves_no_memory_behind),
 	};
 
+	remember_ion_params();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,7 @@
 
 /* All of this is built for 32-bit programs, too. */
 #define LP64 (sizeof(long) == 8)
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 #define CACHED ION_FLAG_CACHED
 #define SYSTEM ION_HEAP_SYSTEM_MASK
@@ -122,12 +123,23 @@ static inline int open_vion(void)
 }
 
 /* A dma-buf descriptor of a buffer that nothing else holds. */
-static inline int alloc_fd(int ion, unsigned int heaps, size_t len)
+static inline int alloc_with(int ion, unsigned int heaps, size_t len,
+			     unsigned int flags)
 {
 	int fd = -1;
 
-	expect(ion_alloc_fd(ion, len, 0, heaps, CACHED, &fd), 0);
+	expect(ion_alloc_fd(ion, len, 0, heaps, flags, &fd), 0);
 	return fd;
+}
+
+static inline int alloc_fd(int ion, unsigned int heaps, size_t len)
+{
+	return alloc_with(ion, heaps, len, CACHED);
+}
+
+static inline size_t page_up(size_t len)
+{
+	return (len + PAGE - 1) & ~(PAGE - 1);
 }
 
 static inline void *map_at(int fd, size_t len, int prot, off_t offset)
@@ -187,6 +199,8 @@ static inline void expect_zero(const void *addr, size_t len)
 {
 	const unsigned char *p = addr;
 
+	if (!len || (!*p && !memcmp(p, p + 1, len - 1)))
+		return;
 	for (size_t i = 0; i < len; i++)
 		expect_byte(i, len, p[i], 0);
 }
@@ -209,5 +223,20 @@ static inline int open_descriptors(void)
 	return n;
 }
 
+typedef int child_function(void *arg);
+
+/* The signal that ended the child, or its exit status, negative. */
+static inline int end_of(child_function *child, void *arg)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		_exit(child(arg));
+	}
+	expect(sys(waitpid(pid, &status, 0)), pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
+}
 
 #endif

@@ -22,7 +22,10 @@
 
 #define SYSTEM ION_HEAP_SYSTEM_MASK
 #define CONTIG ION_HEAP_SYSTEM_CONTIG_MASK
+#define LAST_HEAP ION_HEAP_TYPE_DMA_MASK
+#define CONTIGUOUS (CONTIG | ION_HEAP_CARVEOUT_MASK | ION_HEAP_TYPE_DMA_MASK)
 #define SIZE (1024 * 1024 + PAGE_SIZE)
+#define LARGEST (4UL * 1024 * 1024)	/* of the page allocator */
 
 static bool bounce;
 module_param(bounce, bool, 0444);
@@ -124,6 +127,68 @@ static void physical_addresses(struct ion_client *client,
 	expect(addr, virt_to_phys(map(client, contig)));
 }
 
+/* In one piece where that is promised, and each piece where it may be. */
+static void expect_place(struct ion_client *client, struct ion_handle *handle,
+			 unsigned int heap, size_t size, size_t align)
+{
+	struct sg_table *table = ion_sg_table(client, handle);
+	struct scatterlist *sg;
+	phys_addr_t addr;
+	size_t len;
+	int i;
+
+	expect_err(table, 0);
+	if (IS_ERR(table))
+		return;
+	for_each_sgtable_sg(table, sg, i)
+		expect(IS_ALIGNED(sg_phys(sg), align), true);
+	if (!(CONTIGUOUS & heap)) {
+		expect(ion_phys(client, handle, &addr, &len), -ENODEV);
+		return;
+	}
+	expect(table->orig_nents, 1);
+	expect(ion_phys(client, handle, &addr, &len), 0);
+	expect(addr, sg_phys(table->sgl));
+	expect(len, size);
+}
+
+/* Whether a heap can is what tests/heaps.c asks; here, whether it does. */
+static void places_of(struct ion_client *client, unsigned int heap,
+		      size_t size, size_t align)
+{
+	struct ion_handle *handle;
+	int cached;
+
+	for (cached = 0; cached < 2; cached++) {
+		handle = ion_alloc(client, size, align, heap,
+				   cached ? ION_FLAG_CACHED : 0);
+		if (IS_ERR(handle)) {
+			expect(PTR_ERR(handle),
+			       size > LARGEST ? -ENOMEM : -EINVAL);
+			expect(size > LARGEST || align > PAGE_SIZE, true);
+			continue;
+		}
+		expect_place(client, handle, heap, size, align);
+		ion_free(client, handle);
+	}
+}
+
+static void places(struct ion_client *client, struct ion_client *other)
+{
+	unsigned int heap;
+	size_t align;
+
+	/* What is freed here goes only as loading ends: so not too much. */
+	for (heap = 1; heap <= LAST_HEAP; heap <<= 1) {
+		places_of(client, heap, LARGEST, PAGE_SIZE);
+		places_of(client, heap, 4 * LARGEST, PAGE_SIZE);
+		for (align = PAGE_SIZE; align <= LARGEST / 8; align <<= 1) {
+			places_of(client, heap, PAGE_SIZE, align);
+			places_of(client, heap, 37 * PAGE_SIZE, align);
+		}
+	}
+}
+
 static void tables_of(struct ion_client *client, struct ion_client *other,
 		      unsigned int heap)
 {
@@ -147,8 +212,10 @@ static void tables_of(struct ion_client *client, struct ion_client *other,
 
 static void tables(struct ion_client *client, struct ion_client *other)
 {
-	tables_of(client, other, SYSTEM);
-	tables_of(client, other, CONTIG);
+	unsigned int heap;
+
+	for (heap = 1; heap <= LAST_HEAP; heap <<= 1)
+		tables_of(client, other, heap);
 }
 
 static void mappings_of(struct ion_client *client, struct ion_client *other,
@@ -187,8 +254,10 @@ out:
 
 static void mappings(struct ion_client *client, struct ion_client *other)
 {
-	mappings_of(client, other, SYSTEM);
-	mappings_of(client, other, CONTIG);
+	unsigned int heap;
+
+	for (heap = 1; heap <= LAST_HEAP; heap <<= 1)
+		mappings_of(client, other, heap);
 }
 
 static void sharing(struct ion_client *client, struct ion_client *other)
@@ -449,6 +518,7 @@ static void attachments(struct ion_client *client, struct ion_client *other)
 {
 	attachments_of(client, SYSTEM);
 	attachments_of(client, CONTIG);
+	attachments_of(client, LAST_HEAP);
 }
 
 static void one_mapping_an_attachment(struct ion_client *client,
@@ -481,6 +551,7 @@ static const struct {
 	{ "clients_are_created", clients_are_created },
 	{ "allocation_errors", allocation_errors },
 	{ "physical_addresses", physical_addresses },
+	{ "places", places },
 	{ "tables", tables },
 	{ "mappings", mappings },
 	{ "sharing", sharing },
