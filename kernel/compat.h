@@ -5,13 +5,20 @@
 
 #include <linux/device.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-map-ops.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/module.h>
 #include <linux/version.h>
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#include <linux/iommu-dma.h>
+#endif
 #ifdef CONFIG_X86
+#include <asm/cacheflush.h>
 #include <asm/set_memory.h>
+#elif defined(CONFIG_ARCH_HAS_PMEM_API)
+#include <linux/libnvdimm.h>
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
@@ -66,10 +73,22 @@ static inline void ion_set_dma_coherent(struct device *dev)
 #define ION_MAX_ORDER MAX_PAGE_ORDER
 #endif
 
+/* Does the DMA API put addresses of its own in the place of physical ones? */
+static inline bool ion_dma_is_remapped(struct device *dev)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	if (use_dma_iommu(dev))
+		return true;
+#endif
+	return get_dma_ops(dev);
+}
+
 /*
  * Change how the linear map has pages, where the processor must not see two
  * kinds of mappings. The other architectures map as they are told to.
  */
+#define ION_LINEAR_MAP_FOLLOWS IS_ENABLED(CONFIG_X86)
+
 static inline int ion_set_pages_wc(struct page *page, unsigned long count)
 {
 #ifdef CONFIG_X86
@@ -85,6 +104,20 @@ static inline int ion_set_pages_wb(struct page *page, unsigned long count)
 	return set_memory_wb((unsigned long)page_address(page), count);
 #else
 	return 0;
+#endif
+}
+
+/*
+ * Nothing of a cached mapping stays in the caches, to be written back later
+ * over what others wrote past them.
+ */
+static inline void ion_flush_mapping(void *vaddr, size_t size)
+{
+#ifdef CONFIG_X86
+	clflush_cache_range(vaddr, size);
+#elif defined(CONFIG_ARCH_HAS_PMEM_API)
+	arch_wb_cache_pmem(vaddr, size);
+	arch_invalidate_pmem(vaddr, size);
 #endif
 }
 

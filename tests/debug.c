@@ -110,6 +110,23 @@ static void pool_is_counted(void **state)
 	ion_close(ion);
 }
 
+/* Each page that stays would keep the rest of its block of 2 MiB waiting. */
+static void pool_is_bounded(void **state)
+{
+	const char *path = DEBUGFS "heaps/ion_system_heap";
+	int ion = open_ion(), handle, first;
+
+	(void)state;
+	for (int i = 0; i < 64; i++) {
+		expect(ion_alloc(ion, 511 * PAGE, 0, CONTIG, 0, &first), 0);
+		expect(ion_alloc(ion, PAGE, 0, SYSTEM, 0, &handle), 0);
+		expect(ion_free(ion, first), 0);
+	}
+	assert_true(number(path, "pool:") <= (long)(20 * MiB));
+	ion_close(ion);
+	assert_true(number(path, "pool:") <= (long)(16 * MiB));
+}
+
 static void clients_are_listed(void **state)
 {
 	char first[64], second[96], line[128];
@@ -271,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(heaps_are_counted),
 		cmocka_unit_test(pool_is_counted),
+		cmocka_unit_test(pool_is_bounded),
 		cmocka_unit_test(clients_are_listed),
 		cmocka_unit_test(buffers_are_listed),
 		cmocka_unit_test(buffers_have_names),

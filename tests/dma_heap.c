@@ -85,6 +85,11 @@ static void descriptor_flags_are_honoured(void **state)
 		expect(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 		addr = mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, fd, 0);
 		expect(addr == MAP_FAILED ? -errno : 0, -EACCES);
+		addr = map_at(fd, PAGE, PROT_READ, 0);
+		expect_zero(addr, PAGE);
+		expect(sys(mprotect(addr, PAGE, PROT_READ | PROT_WRITE)),
+		       -EACCES);
+		munmap(addr, PAGE);
 		close(fd);
 	}
 }

@@ -144,6 +144,25 @@ static void lowered_limit_takes_nothing_away(void **state)
 	ion_close(ion);
 }
 
+/* What alignment takes counts, not what was asked for. */
+static void alignment_counts(void **state)
+{
+	(void)state;
+	expect(set("limit", "16M"), 0);
+	for (unsigned int heaps = CONTIG; heaps <= ION_HEAP_TYPE_DMA_MASK;
+	     heaps *= ION_HEAP_TYPE_DMA_MASK / CONTIG) {
+		for (unsigned int flags = 0; flags <= CACHED; flags++) {
+			int ion = open_ion(), handle, n = 0;
+
+			while (!ion_alloc(ion, PAGE, 4 * MiB, heaps, flags,
+					  &handle))
+				n++;
+			expect(n, 4);
+			ion_close(ion);
+		}
+	}
+}
+
 /* Takes what it can get, says how much that was, and waits for its end. */
 static void greedy(int start, int report, int end)
 {
@@ -209,6 +228,7 @@ int main(void)
 		limit_test(one_file_has_its_limit),
 		limit_test(descriptors_and_nodes_count_too),
 		limit_test(lowered_limit_takes_nothing_away),
+		limit_test(alignment_counts),
 		limit_test(eight_processes_share_exactly_the_limit),
 	};
 

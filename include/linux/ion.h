@@ -50,8 +50,11 @@ struct ion_handle *ion_import_dma_buf(struct ion_client *client, int fd);
  * struct ion_memory - what a heap gives for one buffer
  * @size: bytes wanted, a multiple of PAGE_SIZE and at most half of RAM
  * @align: alignment wanted in bytes, a power of two, at least PAGE_SIZE
- * @cached: mappings of it will be cached; otherwise they are write-combined
+ * @cached: mappings of it will be cached; otherwise they are write-combined, and
+ *	unless @combined is set, ION makes the linear map follow
  * @table: where it is, @size bytes in page-aligned entries; set by the heap
+ * @combined: set by a heap that gives write-combined memory itself, of which no
+ *	cached mapping is left
  * @vaddr: where the heap keeps it mapped into the kernel, cached or not as
  *	@cached says, or NULL: then its pages are mapped when somebody asks
  * @priv: the heap's own
@@ -60,6 +63,7 @@ struct ion_memory {
 	size_t size;
 	size_t align;
 	bool cached;
+	bool combined;
 	struct sg_table table;
 	void *vaddr;
 	void *priv;
@@ -90,9 +94,6 @@ struct ion_heap_ops {
  * @contiguous: every buffer is one physically contiguous run
  * @set_aside: its memory is not in the kernel's linear map; it has page
  *	structures, and @allocate sets the vaddr of memory in one piece
- * @write_combines: @allocate heeds cached, so that no other mapping of the
- *	memory differs from it. Otherwise what it gives is mapped cached in the
- *	linear map only, and ION makes that write-combined where it has to.
  * @ops: its operations
  * @owner: THIS_MODULE, which its buffers and open nodes pin
  * @id: its bit in a heap mask, set by ion_heap_add(): @type for the first heap
@@ -104,7 +105,6 @@ struct ion_heap {
 	enum ion_heap_type type;
 	bool contiguous;
 	bool set_aside;
-	bool write_combines;
 	const struct ion_heap_ops *ops;
 	struct module *owner;
 	unsigned int id;

@@ -83,7 +83,7 @@ static bool can_attach(struct ion_buffer *buffer, struct device *dev)
 		return true;
 	if (buffer->mem.cached && !dev_is_dma_coherent(dev))
 		return false;
-	if (device_iommu_mapped(dev) || get_dma_ops(dev))
+	if (ion_dma_is_remapped(dev))
 		return true;
 	if (is_swiotlb_force_bounce(dev))
 		return false;
@@ -169,12 +169,20 @@ static void sync_table(struct ion_attachment *a, size_t offset, size_t len,
 	}
 }
 
+/* What an IOMMU made one of several entries can only be synced as a whole. */
+static bool is_partial(struct ion_buffer *buffer, struct ion_attachment *a,
+		       size_t len)
+{
+	return len != buffer->mem.size &&
+	       a->table.nents == a->table.orig_nents;
+}
+
 static void sync_for_cpu(struct ion_buffer *buffer, struct ion_attachment *a,
 			 size_t offset, size_t len)
 {
 	if (buffer->heap->set_aside)
 		return;
-	if (len == buffer->mem.size)
+	if (!is_partial(buffer, a, len))
 		dma_sync_sgtable_for_cpu(a->dev, &a->table, a->dir);
 	else
 		sync_table(a, offset, len, dma_sync_single_range_for_cpu);
@@ -185,7 +193,7 @@ static void sync_for_device(struct ion_buffer *buffer,
 {
 	if (buffer->heap->set_aside)
 		return;
-	if (len == buffer->mem.size)
+	if (!is_partial(buffer, a, len))
 		dma_sync_sgtable_for_device(a->dev, &a->table, a->dir);
 	else
 		sync_table(a, offset, len, dma_sync_single_range_for_device);
@@ -337,8 +345,11 @@ static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	struct scatterlist *sg;
 	int i, ret;
 
-	/* Copy-on-write of bare page frames is not possible. */
-	if (!(vma->vm_flags & VM_SHARED))
+	/*
+	 * Copy-on-write of bare page frames is not possible. A shared mapping
+	 * of a read-only descriptor has lost VM_SHARED by now.
+	 */
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (!buffer->mem.cached)
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
@@ -381,6 +392,13 @@ static void *map_pages(struct ion_buffer *buffer)
 	return vaddr;
 }
 
+/* In one piece, and mapped as the buffer is to be. */
+static bool in_linear_map(struct ion_buffer *buffer)
+{
+	return buffer->mem.table.orig_nents == 1 && !buffer->heap->set_aside &&
+	       (buffer->mem.cached || ION_LINEAR_MAP_FOLLOWS);
+}
+
 /* The dma-buf core counts the callers: this is the first one. */
 static int buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 {
@@ -390,7 +408,7 @@ static int buffer_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
 
 	if (buffer->mem.vaddr)
 		vaddr = buffer->mem.vaddr;
-	else if (buffer->mem.table.orig_nents == 1 && !PageHighMem(page))
+	else if (in_linear_map(buffer) && !PageHighMem(page))
 		vaddr = page_address(page);
 	else
 		vaddr = map_pages(buffer);
@@ -416,47 +434,59 @@ static void buffer_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 		vunmap(map->vaddr);
 }
 
-/*
- * Entries of which it is not certain that the linear map is cached again must
- * not get to others: then the memory stays where it is, for good.
- */
-static bool table_set_wb(struct sg_table *table, unsigned int count)
+/* Whether ION itself has to see to it that no cached mapping is left. */
+static bool needs_combining(struct ion_heap *heap, struct ion_memory *mem)
+{
+	return !mem->cached && !mem->combined && !heap->set_aside;
+}
+
+static bool set_wb(struct sg_table *table)
 {
 	struct scatterlist *sg;
 	bool good = true;
-	unsigned int i;
+	int i;
 
-	for_each_sg(table->sgl, sg, count, i)
+	for_each_sgtable_sg(table, sg, i) {
+		cond_resched();
 		if (ion_set_pages_wb(sg_page(sg), sg->length >> PAGE_SHIFT))
 			good = false;
+	}
 	return good;
 }
 
-static bool table_set_wc(struct sg_table *table)
+static bool set_wc(struct sg_table *table)
 {
 	struct scatterlist *sg;
 	int i;
 
-	for_each_sgtable_sg(table, sg, i)
+	for_each_sgtable_sg(table, sg, i) {
+		cond_resched();
 		if (ion_set_pages_wc(sg_page(sg), sg->length >> PAGE_SHIFT) ||
 		    ion_dma_clean(sg_page(sg), sg->length))
 			return false;
+	}
 	return true;
 }
 
+/*
+ * Pages of which it is not certain that the linear map is cached again must not
+ * get to others: then they stay where they are for good, with their heap.
+ */
 static void mem_free(struct ion_heap *heap, struct ion_memory *mem)
 {
-	if (mem->cached || heap->write_combines ||
-	    table_set_wb(&mem->table, mem->table.orig_nents))
+	if (!needs_combining(heap, mem) || set_wb(&mem->table)) {
 		heap->ops->free(heap, mem);
+	} else {
+		__module_get(heap->owner);
+		atomic_inc(&heap->users);
+	}
 }
 
 static int mem_alloc(struct ion_heap *heap, struct ion_memory *mem)
 {
 	int ret = heap->ops->allocate(heap, mem);
 
-	if (ret || mem->cached || heap->write_combines ||
-	    table_set_wc(&mem->table))
+	if (ret || !needs_combining(heap, mem) || set_wc(&mem->table))
 		return ret;
 	mem_free(heap, mem);
 	return -ENOMEM;
@@ -485,6 +515,12 @@ static void uncount_buffer(struct ion_buffer *buffer)
 	mutex_unlock(&heap->lock);
 }
 
+/* A heap that aligns takes so much. */
+static size_t charge_of(const struct ion_memory *mem)
+{
+	return max(mem->size, mem->align);
+}
+
 static void buffer_release(struct dma_buf *dmabuf)
 {
 	struct ion_buffer *buffer = dmabuf->priv;
@@ -493,11 +529,11 @@ static void buffer_release(struct dma_buf *dmabuf)
 	trace_ion_free(buffer);
 	uncount_buffer(buffer);
 	mem_free(heap, &buffer->mem);
-	ion_account_uncharge(buffer->account, buffer->mem.size);
+	ion_account_uncharge(buffer->account, charge_of(&buffer->mem));
 	mutex_destroy(&buffer->lock);
 	kfree(buffer);
 	/* The heap may be gone then; the dma-buf still pins its module. */
-	atomic_dec(&heap->users);
+	(void)atomic_dec_return_release(&heap->users);
 }
 
 static const struct dma_buf_ops buffer_ops = {
@@ -653,14 +689,9 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
 	struct dma_buf *dmabuf;
 	int ret;
 
-	ret = ion_account_charge(account, size);
-	if (ret)
-		return ERR_PTR(ret);
 	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL);
-	if (!buffer) {
-		ret = -ENOMEM;
-		goto err_uncharge;
-	}
+	if (!buffer)
+		return ERR_PTR(-ENOMEM);
 	buffer->heap = heap;
 	buffer->account = account;
 	buffer->flags = flags;
@@ -672,9 +703,12 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
 	mutex_init(&buffer->lock);
 	INIT_LIST_HEAD(&buffer->attachments);
 
-	ret = mem_alloc(heap, &buffer->mem);
+	ret = ion_account_charge(account, charge_of(&buffer->mem));
 	if (ret)
 		goto err_buffer;
+	ret = mem_alloc(heap, &buffer->mem);
+	if (ret)
+		goto err_uncharge;
 	dmabuf = export(buffer, mode);
 	if (IS_ERR(dmabuf)) {
 		ret = PTR_ERR(dmabuf);
@@ -689,11 +723,11 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
 
 err_mem:
 	mem_free(heap, &buffer->mem);
+err_uncharge:
+	ion_account_uncharge(account, charge_of(&buffer->mem));
 err_buffer:
 	mutex_destroy(&buffer->lock);
 	kfree(buffer);
-err_uncharge:
-	ion_account_uncharge(account, size);
 	return ERR_PTR(ret);
 }
 

@@ -6,14 +6,21 @@
 
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
+#include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "../compat.h"
 #include "dma.h"
 #include "heap.h"
+#include "page_pool.h"
+
+#define ION_RUN_GFP (GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+/* Small runs come from the pool, which leaves the linear map in large pages. */
+#define ION_POOLED SZ_2M
 
 /**
  * struct cma_run - what the DMA API gave
@@ -25,34 +32,64 @@ struct cma_run {
 	dma_addr_t addr;
 };
 
-static void free_run(struct cma_run *run, struct page *page)
+static bool is_pooled(const struct ion_memory *mem)
 {
+	return !mem->priv;
+}
+
+static void free_run(struct ion_memory *mem, struct page *page)
+{
+	struct cma_run *run = mem->priv;
+
+	if (is_pooled(mem)) {
+		ion_page_pool_free(page, mem->size);
+		return;
+	}
 	dma_free_pages(ion_dma_device(), run->size, page, run->addr,
 		       DMA_BIDIRECTIONAL);
 	kfree(run);
 }
 
+static struct page *alloc_run(struct ion_memory *mem)
+{
+	/* A run is aligned like the power of two that covers it. */
+	size_t size = max(mem->size, mem->align);
+	struct cma_run *run;
+	struct page *page;
+
+	mem->combined = !mem->cached && size <= ION_POOLED;
+	if (mem->combined)
+		return ion_page_pool_alloc(mem->size,
+					   roundup_pow_of_two(size),
+					   ION_RUN_GFP);
+
+	run = kmalloc(sizeof(*run), GFP_KERNEL);
+	if (!run)
+		return NULL;
+	run->size = size;
+	page = dma_alloc_pages(ion_dma_device(), size, &run->addr,
+			       DMA_BIDIRECTIONAL, ION_RUN_GFP);
+	if (page)
+		mem->priv = run;
+	else
+		kfree(run);
+	return page;
+}
+
 static int cma_allocate(struct ion_heap *heap, struct ion_memory *mem)
 {
-	struct cma_run *run;
 	struct page *page;
 	int ret;
 
 	if (mem->align > PAGE_SIZE << ION_MAX_ORDER)
 		return -EINVAL;
-	run = kmalloc(sizeof(*run), GFP_KERNEL);
-	if (!run)
+	if (mem->size > ION_MAX_PIECE)
 		return -ENOMEM;
-	/* A run is aligned like the power of two that covers it. */
-	run->size = max(mem->size, mem->align);
-	page = dma_alloc_pages(ion_dma_device(), run->size, &run->addr,
-			       DMA_BIDIRECTIONAL,
-			       GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
-	if (!page) {
-		kfree(run);
+
+	page = alloc_run(mem);
+	if (!page)
 		return -ENOMEM;
-	}
-	/* But CMA stops at an alignment that is the kernel's configuration. */
+	/* CMA stops at an alignment that is the kernel's configuration. */
 	if (!IS_ALIGNED(page_to_phys(page), mem->align)) {
 		ret = -EINVAL;
 		goto err_free;
@@ -61,17 +98,16 @@ static int cma_allocate(struct ion_heap *heap, struct ion_memory *mem)
 	if (ret)
 		goto err_free;
 	sg_set_page(mem->table.sgl, page, mem->size, 0);
-	mem->priv = run;
 	return 0;
 
 err_free:
-	free_run(run, page);
+	free_run(mem, page);
 	return ret;
 }
 
 static void cma_free(struct ion_heap *heap, struct ion_memory *mem)
 {
-	free_run(mem->priv, sg_page(mem->table.sgl));
+	free_run(mem, sg_page(mem->table.sgl));
 	sg_free_table(&mem->table);
 }
 

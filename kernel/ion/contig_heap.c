@@ -62,6 +62,7 @@ static int contig_allocate(struct ion_heap *heap, struct ion_memory *mem)
 		return -ENOMEM;
 	}
 	sg_set_page(mem->table.sgl, page, mem->size, 0);
+	mem->combined = !mem->cached;
 	return 0;
 }
 
@@ -75,7 +76,6 @@ struct ion_heap ion_contig_heap = {
 	.node = "system_contig",
 	.type = ION_HEAP_TYPE_SYSTEM_CONTIG,
 	.contiguous = true,
-	.write_combines = true,
 	.ops = &contig_ops,
 	.owner = THIS_MODULE,
 };

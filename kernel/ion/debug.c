@@ -6,6 +6,7 @@
 
 #include <linux/atomic.h>
 #include <linux/debugfs.h>
+#include <linux/err.h>
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -60,20 +61,22 @@ static int client_show(struct seq_file *s, void *data)
 }
 DEFINE_SHOW_ATTRIBUTE(client);
 
-static void show_heap_buffers(struct ion_heap *heap, void *data)
-{
-	struct seq_file *s = data;
-
-	mutex_lock(&heap->lock);
-	seq_printf(s, "%s\n", heap->name);
-	show_buffers(s, heap);
-	mutex_unlock(&heap->lock);
-	seq_puts(s, "\n");
-}
-
 static int buffers_show(struct seq_file *s, void *data)
 {
-	ion_heap_each(show_heap_buffers, s);
+	unsigned int id;
+
+	for (id = 0; id < ION_NUM_HEAP_IDS; id++) {
+		struct ion_heap *heap = ion_heap_get(id);
+
+		if (!heap)
+			continue;
+		mutex_lock(&heap->lock);
+		seq_printf(s, "%s\n", heap->name);
+		show_buffers(s, heap);
+		mutex_unlock(&heap->lock);
+		seq_puts(s, "\n");
+		ion_heap_put(heap);
+	}
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(buffers);
@@ -127,7 +130,8 @@ struct dentry *ion_debug_add_client(struct ion_client *client,
 	mutex_lock(&naming);
 	unique = file_name(name, 0);
 	other = unique ? debugfs_lookup(unique, clients) : NULL;
-	if (other) {
+	/* An error is what a kernel without debugfs answers. */
+	if (!IS_ERR_OR_NULL(other)) {
 		dput(other);
 		kfree(unique);
 		unique = file_name(name, atomic64_inc_return(&serial));

@@ -3,9 +3,9 @@
 
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
-#include <linux/kconfig.h>
 #include <linux/platform_device.h>
 
+#include "../compat.h"
 #include "dma.h"
 
 static struct platform_device *device;
@@ -35,7 +35,7 @@ int ion_dma_clean(struct page *page, size_t size)
 	dma_addr_t addr;
 
 	/* There the linear map follows, and all devices see the caches. */
-	if (IS_ENABLED(CONFIG_X86))
+	if (ION_LINEAR_MAP_FOLLOWS)
 		return 0;
 	addr = dma_map_page(&device->dev, page, 0, size, DMA_BIDIRECTIONAL);
 	if (dma_mapping_error(&device->dev, addr))

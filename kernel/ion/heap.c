@@ -138,7 +138,7 @@ int ion_heap_remove(struct ion_heap *heap)
 	if (heap->id >= ION_NUM_HEAP_IDS ||
 	    ion_device.heaps[heap->id] != heap) {
 		ret = -ENODEV;
-	} else if (atomic_read(&heap->users)) {
+	} else if (atomic_read_acquire(&heap->users)) {
 		ret = -EBUSY;
 	} else {
 		ion_device.heaps[heap->id] = NULL;
@@ -182,25 +182,8 @@ void ion_heap_put(struct ion_heap *heap)
 	struct module *owner = heap->owner;
 
 	/* From then on the heap may be gone. */
-	atomic_dec(&heap->users);
+	(void)atomic_dec_return_release(&heap->users);
 	module_put(owner);
-}
-
-/**
- * ion_heap_each() - call a function for each heap, the lowest id first
- * @each: the function; it must not call back here
- * @data: what to give it
- */
-void ion_heap_each(void (*each)(struct ion_heap *heap, void *data),
-		   void *data)
-{
-	unsigned int id;
-
-	mutex_lock(&ion_device.lock);
-	for (id = 0; id < ION_NUM_HEAP_IDS; id++)
-		if (ion_device.heaps[id])
-			each(ion_device.heaps[id], data);
-	mutex_unlock(&ion_device.lock);
 }
 
 /**

@@ -19,9 +19,12 @@ static int __init ion_init(void)
 {
 	int ret;
 
-	ret = ion_dma_init();
+	ret = ion_region_heaps_init();
 	if (ret)
 		return ret;
+	ret = ion_dma_init();
+	if (ret)
+		goto err_regions;
 	ret = ion_dma_heap_init();
 	if (ret)
 		goto err_dma;
@@ -35,17 +38,16 @@ static int __init ion_init(void)
 	ret = ion_heap_add(&ion_cma_heap);
 	if (ret)
 		goto err_contig;
-	ret = ion_region_heaps_init();
+	ret = ion_region_heaps_add();
 	if (ret)
 		goto err_cma;
 	ret = ion_ioctl_init();
 	if (ret)
-		goto err_regions;
+		goto err_cma;
 	return 0;
 
-err_regions:
-	ion_region_heaps_exit();
 err_cma:
+	ion_region_heaps_remove();
 	ion_heap_remove(&ion_cma_heap);
 err_contig:
 	ion_heap_remove(&ion_contig_heap);
@@ -56,13 +58,15 @@ err_dma_heap:
 	ion_dma_heap_exit();
 err_dma:
 	ion_dma_exit();
+err_regions:
+	ion_region_heaps_exit();
 	return ret;
 }
 
 static void __exit ion_exit(void)
 {
 	ion_ioctl_exit();
-	ion_region_heaps_exit();
+	ion_region_heaps_remove();
 	ion_heap_remove(&ion_cma_heap);
 	ion_heap_remove(&ion_contig_heap);
 	ion_heap_remove(&ion_system_heap);
@@ -70,6 +74,7 @@ static void __exit ion_exit(void)
 	ion_debug_exit();
 	ion_dma_heap_exit();
 	ion_dma_exit();
+	ion_region_heaps_exit();
 }
 
 module_init(ion_init);

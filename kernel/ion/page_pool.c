@@ -21,6 +21,11 @@
 #include "page_pool.h"
 
 #define BLOCK_ORDER get_order(SZ_2M)
+/*
+ * So much may wait, and no more than a 64th of RAM; past it no block is made
+ * of which only a part is wanted.
+ */
+#define MOST_IDLE (SZ_16M >> PAGE_SHIFT)
 
 /**
  * struct pool_block - pages whose linear mapping is write-combined
@@ -42,6 +47,11 @@ static DEFINE_MUTEX(lock);	/* protects all blocks, their list and idle */
 static LIST_HEAD(blocks);
 static size_t idle;		/* pages that nobody has taken */
 
+static bool may_wait(size_t pages)
+{
+	return pages <= min_t(size_t, MOST_IDLE, totalram_pages() / 64);
+}
+
 /* A block is a bonus: take it if it is there, do not work for it. */
 static gfp_t lightly(gfp_t gfp)
 {
@@ -53,9 +63,11 @@ static struct pool_block *make_block(unsigned int order, gfp_t gfp)
 	struct pool_block *block;
 
 	block = kzalloc(struct_size(block, taken, BITS_TO_LONGS(1UL << order)),
-			GFP_KERNEL);
+			GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (!block)
 		return NULL;
+	/* Each run is cleared as it is taken. */
+	gfp &= ~__GFP_ZERO;
 	block->page = alloc_pages(gfp | (order ? __GFP_COMP : 0), order);
 	if (!block->page)
 		goto err_free;
@@ -139,7 +151,7 @@ struct page *ion_page_pool_alloc(size_t size, size_t align, gfp_t gfp)
 	page = take_from_pool(count, align);
 	if (!page && order > ION_MAX_ORDER)
 		return NULL;
-	if (!page && order < BLOCK_ORDER)
+	if (!page && order < BLOCK_ORDER && may_wait(READ_ONCE(idle)))
 		block = make_block(BLOCK_ORDER, lightly(gfp));
 	if (!page && !block) {
 		block = make_block(order, gfp);
@@ -159,12 +171,6 @@ struct page *ion_page_pool_alloc(size_t size, size_t align, gfp_t gfp)
 		return NULL;
 	}
 	return page;
-}
-
-/* So much may wait: a 64th of RAM, in blocks that do not break up the map. */
-static bool worth_keeping(struct pool_block *block)
-{
-	return block->order == BLOCK_ORDER && idle <= totalram_pages() / 64;
 }
 
 /**
@@ -187,7 +193,9 @@ void ion_page_pool_free(struct page *page, size_t size)
 	bitmap_clear(block->taken, page - head, count);
 	block->used -= count;
 	idle += count;
-	give_back = !block->used && !worth_keeping(block);
+	/* Other blocks break the linear map up. */
+	give_back = !block->used &&
+		    (block->order != BLOCK_ORDER || !may_wait(idle));
 	if (give_back) {
 		list_del(&block->node);
 		idle -= 1UL << block->order;

@@ -24,6 +24,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "../compat.h"
 #include "heap.h"
 
 #define MAX_REGIONS 8
@@ -81,6 +82,13 @@ static int clear(void *vaddr, size_t size)
 	return 0;
 }
 
+static void unmap_piece(struct ion_memory *mem, void *vaddr, size_t len)
+{
+	if (mem->cached)
+		ion_flush_mapping(vaddr, len);
+	memunmap(vaddr);
+}
+
 /* A piece, of which the first @len bytes are mapped and clear. */
 static int get_piece(struct ion_region *region, struct ion_memory *mem,
 		     struct scatterlist *sg, size_t len, void **vaddr)
@@ -106,7 +114,7 @@ static int get_piece(struct ion_region *region, struct ion_memory *mem,
 	return 0;
 
 err_unmap:
-	memunmap(*vaddr);
+	unmap_piece(mem, *vaddr, len);
 err_free:
 	gen_pool_free(region->pool, phys, size);
 	return ret;
@@ -120,7 +128,7 @@ static void put_pieces(struct ion_region *region, struct ion_memory *mem,
 	unsigned int i;
 
 	for_each_sg(mem->table.sgl, sg, count, i) {
-		memunmap(vaddrs[i]);
+		unmap_piece(mem, vaddrs[i], sg->length);
 		gen_pool_free(region->pool, sg_phys(sg),
 			      region->chunk ?: sg->length);
 	}
@@ -139,7 +147,7 @@ static int region_allocate(struct ion_heap *heap, struct ion_memory *mem)
 
 	if (mem->align > (region->chunk ?: min_t(u64, region->size, SZ_1G)))
 		return -EINVAL;
-	if (mem->size > region->size)
+	if (mem->size > region->size || piece > ION_MAX_PIECE)
 		return -ENOMEM;
 
 	count = DIV_ROUND_UP(mem->size, piece);
@@ -165,6 +173,7 @@ static int region_allocate(struct ion_heap *heap, struct ion_memory *mem)
 	}
 	if (count == 1)
 		mem->vaddr = vaddrs[0];
+	mem->combined = !mem->cached;
 	return 0;
 }
 
@@ -216,35 +225,21 @@ static const char *check_memory(struct ion_region *region)
 
 static const char *check_numbers(struct ion_region *region)
 {
+	u64 last = region->base + region->size - 1;
 	u64 unit = region->chunk ?: PAGE_SIZE;
 
-	if (!is_power_of_2(unit) || unit < PAGE_SIZE)
-		return "a chunk is a power of two of bytes, a page or more";
-	if (!region->base || !region->size || region->base % unit ||
-	    region->size % unit)
+	if (unit & (unit - 1) || unit < PAGE_SIZE || unit > SZ_1G)
+		return "a chunk is a power of two of bytes, from a page to 1 GiB";
+	if (!region->base || !region->size ||
+	    (region->base | region->size) & (unit - 1))
 		return "base and size are multiples of a page, or of the chunk";
-	if (region->size > SIZE_MAX || region->base > ULONG_MAX ||
-	    region->base + region->size - 1 < region->base)
+	if (last < region->base || last > ULONG_MAX)
 		return "there is no memory at that place";
 	if (region_intersects(region->base, region->size,
 			      IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
 	    REGION_DISJOINT)
 		return "the kernel uses that memory: keep it back with memmap=";
 	return NULL;
-}
-
-static const char *why_not_added(int ret)
-{
-	switch (ret) {
-	case -EINVAL:
-		return "a name is made of letters, digits and _-.,";
-	case -EEXIST:
-		return "there is a heap of that name";
-	case -ENOSPC:
-		return "there are too many heaps";
-	default:
-		return "out of memory";
-	}
 }
 
 static void free_region(struct ion_region *region)
@@ -274,13 +269,11 @@ static const char *add_region(struct ion_region *region)
 	ret = region->pool ? gen_pool_add(region->pool, region->base,
 					  region->size, NUMA_NO_NODE) :
 			     -ENOMEM;
-	if (!ret)
-		ret = ion_heap_add(&region->heap);
 	if (!ret) {
-		list_add(&region->node, &regions);
+		list_add_tail(&region->node, &regions);
 		return NULL;
 	}
-	why = why_not_added(ret);
+	why = "out of memory";
 err_free:
 	free_region(region);
 	return why;
@@ -297,7 +290,6 @@ static struct ion_region *new_region(enum ion_heap_type type)
 	region->heap.type = type;
 	region->heap.contiguous = type == ION_HEAP_TYPE_CARVEOUT;
 	region->heap.set_aside = true;
-	region->heap.write_combines = true;
 	region->heap.ops = &region_ops;
 	region->heap.owner = THIS_MODULE;
 	return region;
@@ -326,7 +318,7 @@ static const char *parse(struct ion_region *region, char *text)
 	if (!why && region->heap.type == ION_HEAP_TYPE_CHUNK) {
 		why = parse_number(&text, &region->chunk);
 		if (!why && !region->chunk)
-			why = "a chunk is a power of two of bytes, a page or more";
+			why = "a chunk is a power of two of bytes, from a page to 1 GiB";
 	}
 	return why ?: text ? "there is more than was asked for" : NULL;
 }
@@ -399,9 +391,11 @@ static int add_nodes(enum ion_heap_type type, const char *compatible)
 }
 
 /**
- * ion_region_heaps_init() - add the heaps that were configured
+ * ion_region_heaps_init() - check what was configured
  *
- * Return: 0. -EINVAL if one is configured wrongly, which the log tells.
+ * It comes before anybody can call, since it is what fails.
+ *
+ * Return: 0. -EINVAL if something is wrong, which the log tells.
  */
 int ion_region_heaps_init(void)
 {
@@ -421,15 +415,61 @@ int ion_region_heaps_init(void)
 	return ret;
 }
 
+static const char *why_not_added(int ret)
+{
+	switch (ret) {
+	case -EINVAL:
+		return "a name is made of letters, digits and _-.,";
+	case -EEXIST:
+		return "there is a heap of that name";
+	case -ENOSPC:
+		return "there are too many heaps";
+	default:
+		return "out of memory";
+	}
+}
+
 /**
- * ion_region_heaps_exit() - take them away
+ * ion_region_heaps_add() - add the heaps that were configured
+ *
+ * Return: 0. -EINVAL if one cannot be added, which the log tells.
+ */
+int ion_region_heaps_add(void)
+{
+	struct ion_region *region;
+	int ret;
+
+	list_for_each_entry(region, &regions, node) {
+		ret = ion_heap_add(&region->heap);
+		if (ret) {
+			pr_err("%s %s: %s\n",
+			       region->chunk ? "chunk" : "carveout",
+			       region->name, why_not_added(ret));
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/**
+ * ion_region_heaps_remove() - take away those heaps that were added
+ */
+void ion_region_heaps_remove(void)
+{
+	struct ion_region *region;
+
+	list_for_each_entry(region, &regions, node)
+		ion_heap_remove(&region->heap);
+}
+
+/**
+ * ion_region_heaps_exit() - give the memory back
  */
 void ion_region_heaps_exit(void)
 {
 	struct ion_region *region, *next;
 
 	list_for_each_entry_safe(region, next, &regions, node) {
-		ion_heap_remove(&region->heap);
 		free_region(region);
 		kfree(region);
 	}

@@ -55,6 +55,7 @@ static void free_runs(struct list_head *runs, bool cached)
 	struct run *run, *next;
 
 	list_for_each_entry_safe(run, next, runs, node) {
+		cond_resched();
 		free_pages_of(run->page, run->size, cached);
 		kfree(run);
 	}
@@ -65,7 +66,7 @@ static struct run *alloc_run(size_t size, bool cached)
 {
 	struct run *run;
 
-	run = kmalloc(sizeof(*run), GFP_KERNEL);
+	run = kmalloc(sizeof(*run), ION_TABLE_GFP);
 	if (!run)
 		return NULL;
 	for (; size >= PAGE_SIZE; size /= 2) {
@@ -123,6 +124,7 @@ static int system_allocate(struct ion_heap *heap, struct ion_memory *mem)
 		sg = sg_next(sg);
 		kfree(run);
 	}
+	mem->combined = !mem->cached;
 	return 0;
 
 err_free:
@@ -158,7 +160,6 @@ struct ion_heap ion_system_heap = {
 	.name = "ion_system_heap",
 	.node = "system",
 	.type = ION_HEAP_TYPE_SYSTEM,
-	.write_combines = true,
 	.ops = &system_ops,
 	.owner = THIS_MODULE,
 };
