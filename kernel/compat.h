@@ -121,4 +121,11 @@ static inline void ion_flush_mapping(void *vaddr, size_t size)
 #endif
 }
 
+/* The same for pages of a linear map that stays cached. */
+static inline void ion_clean_pages(struct page *page, size_t size)
+{
+	if (!ION_LINEAR_MAP_FOLLOWS)
+		ion_flush_mapping(page_address(page), size);
+}
+
 #endif

@@ -40,6 +40,8 @@ static inline void module_param(const char *name, char *params, size_t size)
 	fd = expect_ok(sys(open(path, O_RDONLY | O_CLOEXEC)));
 	expect_ok(sys(read(fd, value, sizeof(value) - 1)));
 	close(fd);
+	if (!*value || *value == '\n')
+		return;
 	snprintf(params + len, size - len, "%s=%.*s ", name,
 		 (int)strcspn(value, "\n"), value);
 }

@@ -22,7 +22,6 @@
 #include "../compat.h"
 #include "account.h"
 #include "buffer.h"
-#include "dma.h"
 #include "heap.h"
 #include "trace.h"
 
@@ -461,9 +460,9 @@ static bool set_wc(struct sg_table *table)
 
 	for_each_sgtable_sg(table, sg, i) {
 		cond_resched();
-		if (ion_set_pages_wc(sg_page(sg), sg->length >> PAGE_SHIFT) ||
-		    ion_dma_clean(sg_page(sg), sg->length))
+		if (ion_set_pages_wc(sg_page(sg), sg->length >> PAGE_SHIFT))
 			return false;
+		ion_clean_pages(sg_page(sg), sg->length);
 	}
 	return true;
 }

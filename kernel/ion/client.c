@@ -310,6 +310,33 @@ struct dma_buf *ion_client_alloc(struct ion_client *client, u64 len, u64 align,
 				flags, O_RDWR, client->account);
 }
 
+static int client_show(struct seq_file *s, void *data)
+{
+	struct ion_client *client = s->private;
+	struct ion_handle *handle;
+	unsigned long id;
+
+	seq_printf(s, "name:    %s\n", client->name);
+	if (client->pid)
+		seq_printf(s, "process: %d\n", client->pid);
+	seq_printf(s, "\n%10s %10s %12s %6s  %s\n", "handle", "buffer",
+		   "bytes", "refs", "heap");
+
+	mutex_lock(&client->lock);
+	xa_for_each(&client->handles, id, handle) {
+		struct ion_buffer *buffer = ion_buffer_of(handle->dmabuf);
+
+		seq_printf(s, "%10d %10llu %12zu %6u  %s\n", handle->id,
+			   (u64)file_inode(handle->dmabuf->file)->i_ino,
+			   handle->dmabuf->size, handle->users,
+			   buffer ? buffer->heap->name :
+				    handle->dmabuf->exp_name);
+	}
+	mutex_unlock(&client->lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(client);
+
 static struct ion_client *create(unsigned int heap_mask, const char *name,
 				 const char *file, pid_t pid,
 				 struct ion_account *account)
@@ -334,7 +361,7 @@ static struct ion_client *create(unsigned int heap_mask, const char *name,
 	mutex_lock(&clients_lock);
 	list_add_tail(&client->node, &clients);
 	mutex_unlock(&clients_lock);
-	client->debug = ion_debug_add_client(client, file);
+	client->debug = ion_debug_add_client(file, client, &client_fops);
 	return client;
 }
 
@@ -393,7 +420,7 @@ void ion_client_destroy(struct ion_client *client)
 	struct ion_handle *handle;
 	unsigned long id;
 
-	ion_debug_remove_client(client->debug);
+	ion_debug_remove(client->debug);
 	mutex_lock(&clients_lock);
 	list_del(&client->node);
 	mutex_unlock(&clients_lock);
@@ -637,35 +664,6 @@ int ion_share_dma_buf_fd(struct ion_client *client, struct ion_handle *handle)
 	return fd;
 }
 EXPORT_SYMBOL_GPL(ion_share_dma_buf_fd);
-
-/**
- * ion_client_show() - describe a client and its handles
- * @s: where to
- * @client: a client that cannot go away
- */
-void ion_client_show(struct seq_file *s, struct ion_client *client)
-{
-	struct ion_handle *handle;
-	unsigned long id;
-
-	seq_printf(s, "name:    %s\n", client->name);
-	if (client->pid)
-		seq_printf(s, "process: %d\n", client->pid);
-	seq_printf(s, "\n%10s %10s %12s %6s  %s\n", "handle", "buffer",
-		   "bytes", "refs", "heap");
-
-	mutex_lock(&client->lock);
-	xa_for_each(&client->handles, id, handle) {
-		struct ion_buffer *buffer = ion_buffer_of(handle->dmabuf);
-
-		seq_printf(s, "%10d %10llu %12zu %6u  %s\n", handle->id,
-			   (u64)file_inode(handle->dmabuf->file)->i_ino,
-			   handle->dmabuf->size, handle->users,
-			   buffer ? buffer->heap->name :
-				    handle->dmabuf->exp_name);
-	}
-	mutex_unlock(&client->lock);
-}
 
 static size_t bytes_of_heap(struct ion_client *client, struct ion_heap *heap)
 {

@@ -20,7 +20,6 @@ void ion_handle_abort(struct ion_handle *handle);
 int ion_handle_drop(struct ion_client *client, int id);
 struct dma_buf *ion_handle_share(struct ion_client *client, int id);
 
-void ion_client_show(struct seq_file *s, struct ion_client *client);
 void ion_clients_show(struct seq_file *s, struct ion_heap *heap);
 
 #endif

@@ -10,17 +10,20 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/platform_device.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "../compat.h"
-#include "dma.h"
 #include "heap.h"
 #include "page_pool.h"
 
 #define ION_RUN_GFP (GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 /* Small runs come from the pool, which leaves the linear map in large pages. */
 #define ION_POOLED SZ_2M
+
+/* The DMA API gives memory to devices only: this one reaches all of it. */
+static struct platform_device *device;
 
 /**
  * struct cma_run - what the DMA API gave
@@ -45,7 +48,7 @@ static void free_run(struct ion_memory *mem, struct page *page)
 		ion_page_pool_free(page, mem->size);
 		return;
 	}
-	dma_free_pages(ion_dma_device(), run->size, page, run->addr,
+	dma_free_pages(&device->dev, run->size, page, run->addr,
 		       DMA_BIDIRECTIONAL);
 	kfree(run);
 }
@@ -67,7 +70,7 @@ static struct page *alloc_run(struct ion_memory *mem)
 	if (!run)
 		return NULL;
 	run->size = size;
-	page = dma_alloc_pages(ion_dma_device(), size, &run->addr,
+	page = dma_alloc_pages(&device->dev, size, &run->addr,
 			       DMA_BIDIRECTIONAL, ION_RUN_GFP);
 	if (page)
 		mem->priv = run;
@@ -116,7 +119,7 @@ static const struct ion_heap_ops cma_ops = {
 	.free = cma_free,
 };
 
-struct ion_heap ion_cma_heap = {
+static struct ion_heap cma_heap = {
 	.name = "linux,cma",
 	.node = "dma",
 	.type = ION_HEAP_TYPE_DMA,
@@ -124,3 +127,33 @@ struct ion_heap ion_cma_heap = {
 	.ops = &cma_ops,
 	.owner = THIS_MODULE,
 };
+
+/**
+ * ion_cma_heap_init() - add the heap
+ *
+ * Return: 0, or what the driver core or ion_heap_add() answers.
+ */
+int ion_cma_heap_init(void)
+{
+	int ret;
+
+	device = platform_device_register_simple("ion", PLATFORM_DEVID_NONE,
+						 NULL, 0);
+	if (IS_ERR(device))
+		return PTR_ERR(device);
+	ret = dma_coerce_mask_and_coherent(&device->dev, DMA_BIT_MASK(64));
+	if (!ret)
+		ret = ion_heap_add(&cma_heap);
+	if (ret)
+		platform_device_unregister(device);
+	return ret;
+}
+
+/**
+ * ion_cma_heap_exit() - take the heap away
+ */
+void ion_cma_heap_exit(void)
+{
+	ion_heap_remove(&cma_heap);
+	platform_device_unregister(device);
+}

@@ -3,15 +3,15 @@
 #define _ION_DEBUG_H
 
 struct dentry;
-struct ion_client;
-struct ion_heap;
+struct file_operations;
 
 void ion_debug_init(void);
 void ion_debug_exit(void);
-void ion_debug_add_heap(struct ion_heap *heap);
-void ion_debug_remove_heap(struct ion_heap *heap);
-struct dentry *ion_debug_add_client(struct ion_client *client,
-				    const char *name);
-void ion_debug_remove_client(struct dentry *file);
+void ion_debug_add_file(const char *name, const struct file_operations *fops);
+struct dentry *ion_debug_add_heap(const char *name, void *heap,
+				  const struct file_operations *fops);
+struct dentry *ion_debug_add_client(const char *name, void *client,
+				    const struct file_operations *fops);
+void ion_debug_remove(struct dentry *file);
 
 #endif

@@ -143,13 +143,7 @@ static bool stands_in(struct ion_heap *heap)
 	       heap->id == ION_HEAP_TYPE_SYSTEM;
 }
 
-/**
- * ion_dma_heap_add() - make a heap's node
- * @heap: the heap; its node can be opened once ion_heap_get() finds it
- *
- * Return: 0, or what the driver core answers.
- */
-int ion_dma_heap_add(struct ion_heap *heap)
+static int dma_heap_add(struct ion_heap *heap)
 {
 	const char *name = heap->node ?: heap->name;
 	int ret;
@@ -163,19 +157,20 @@ int ion_dma_heap_add(struct ion_heap *heap)
 	return ret;
 }
 
-/**
- * ion_dma_heap_remove() - take a heap's node away
- * @heap: the heap, whose node is not open
- */
-void ion_dma_heap_remove(struct ion_heap *heap)
+static void dma_heap_remove(struct ion_heap *heap)
 {
 	device_destroy(class, node_number(heap->id));
 	if (stands_in(heap))
 		device_destroy(class, node_number(STAND_IN_MINOR));
 }
 
+static struct ion_front dma_heap_front = {
+	.add = dma_heap_add,
+	.remove = dma_heap_remove,
+};
+
 /**
- * ion_dma_heap_init() - get ready for nodes
+ * ion_dma_heap_init() - make nodes for all heaps that will be added
  *
  * Return: 0, or what the driver core answers.
  */
@@ -197,6 +192,7 @@ int ion_dma_heap_init(void)
 		goto err_cdev;
 	}
 	class->devnode = dma_heap_devnode;
+	ion_front_add(&dma_heap_front);
 	return 0;
 
 err_cdev:
@@ -207,12 +203,11 @@ err_region:
 }
 
 /**
- * ion_dma_heap_exit() - undo ion_dma_heap_init()
- *
- * All nodes have been taken away.
+ * ion_dma_heap_exit() - undo ion_dma_heap_init(), when no heap is left
  */
 void ion_dma_heap_exit(void)
 {
+	ion_front_remove(&dma_heap_front);
 	class_destroy(class);
 	cdev_del(&cdev);
 	unregister_chrdev_region(first, NUM_MINORS);

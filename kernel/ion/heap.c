@@ -8,8 +8,6 @@
 #include <linux/mutex.h>
 #include <linux/string.h>
 
-#include "debug.h"
-#include "dma_heap.h"
 #include "heap.h"
 
 /* Ids below are for the first heap of each type. */
@@ -23,6 +21,52 @@ struct ion_device {
 static struct ion_device ion_device = {
 	.lock = __MUTEX_INITIALIZER(ion_device.lock),
 };
+
+static LIST_HEAD(fronts);	/* changes only while there is no heap */
+
+/**
+ * ion_front_add() - have a front told of all heaps to come
+ * @front: the front; there is no heap yet
+ */
+void ion_front_add(struct ion_front *front)
+{
+	list_add_tail(&front->node, &fronts);
+}
+
+/**
+ * ion_front_remove() - undo ion_front_add()
+ * @front: the front; there is no heap any more
+ */
+void ion_front_remove(struct ion_front *front)
+{
+	list_del(&front->node);
+}
+
+static int add_to_fronts(struct ion_heap *heap)
+{
+	struct ion_front *front;
+	int ret;
+
+	list_for_each_entry(front, &fronts, node) {
+		ret = front->add(heap);
+		if (ret)
+			goto err;
+	}
+	return 0;
+
+err:
+	list_for_each_entry_continue_reverse(front, &fronts, node)
+		front->remove(heap);
+	return ret;
+}
+
+static void remove_from_fronts(struct ion_heap *heap)
+{
+	struct ion_front *front;
+
+	list_for_each_entry_reverse(front, &fronts, node)
+		front->remove(heap);
+}
 
 /**
  * ion_device_get() - the device behind /dev/ion
@@ -108,11 +152,9 @@ int ion_heap_add(struct ion_heap *heap)
 	heap->count = 0;
 	heap->bytes = 0;
 	heap->peak = 0;
-	ret = ion_dma_heap_add(heap);
-	if (ret)
-		goto out;
-	ion_debug_add_heap(heap);
-	ion_device.heaps[id] = heap;
+	ret = add_to_fronts(heap);
+	if (!ret)
+		ion_device.heaps[id] = heap;
 out:
 	mutex_unlock(&ion_device.lock);
 	return ret;
@@ -142,8 +184,7 @@ int ion_heap_remove(struct ion_heap *heap)
 		ret = -EBUSY;
 	} else {
 		ion_device.heaps[heap->id] = NULL;
-		ion_debug_remove_heap(heap);
-		ion_dma_heap_remove(heap);
+		remove_from_fronts(heap);
 		mutex_destroy(&heap->lock);
 	}
 	mutex_unlock(&ion_device.lock);

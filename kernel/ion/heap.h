@@ -15,12 +15,30 @@
 
 extern struct ion_heap ion_system_heap;
 extern struct ion_heap ion_contig_heap;
-extern struct ion_heap ion_cma_heap;
 
+int ion_cma_heap_init(void);
+void ion_cma_heap_exit(void);
 int ion_region_heaps_init(void);
 int ion_region_heaps_add(void);
 void ion_region_heaps_remove(void);
 void ion_region_heaps_exit(void);
+
+/**
+ * struct ion_front - what shows heaps to callers or to people
+ * @add: a heap comes, but ion_heap_get() does not find it yet; 0 or -errno
+ * @remove: a heap goes, and nobody uses it any more
+ * @node: in the list of them
+ *
+ * Both may sleep. They are called under the lock of the heaps.
+ */
+struct ion_front {
+	int (*add)(struct ion_heap *heap);
+	void (*remove)(struct ion_heap *heap);
+	struct list_head node;
+};
+
+void ion_front_add(struct ion_front *front);
+void ion_front_remove(struct ion_front *front);
 
 struct ion_heap *ion_heap_get(unsigned int id);
 void ion_heap_put(struct ion_heap *heap);

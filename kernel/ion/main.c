@@ -6,11 +6,11 @@
 
 #include "../compat.h"
 #include "debug.h"
-#include "dma.h"
 #include "dma_heap.h"
 #include "heap.h"
 #include "ioctl.h"
 #include "page_pool.h"
+#include "report.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -22,20 +22,18 @@ static int __init ion_init(void)
 	ret = ion_region_heaps_init();
 	if (ret)
 		return ret;
-	ret = ion_dma_init();
-	if (ret)
-		goto err_regions;
 	ret = ion_dma_heap_init();
 	if (ret)
-		goto err_dma;
+		goto err_regions;
 	ion_debug_init();
+	ion_report_init();
 	ret = ion_heap_add(&ion_system_heap);
 	if (ret)
 		goto err_dma_heap;
 	ret = ion_heap_add(&ion_contig_heap);
 	if (ret)
 		goto err_system;
-	ret = ion_heap_add(&ion_cma_heap);
+	ret = ion_cma_heap_init();
 	if (ret)
 		goto err_contig;
 	ret = ion_region_heaps_add();
@@ -48,16 +46,15 @@ static int __init ion_init(void)
 
 err_cma:
 	ion_region_heaps_remove();
-	ion_heap_remove(&ion_cma_heap);
+	ion_cma_heap_exit();
 err_contig:
 	ion_heap_remove(&ion_contig_heap);
 err_system:
 	ion_heap_remove(&ion_system_heap);
 err_dma_heap:
+	ion_report_exit();
 	ion_debug_exit();
 	ion_dma_heap_exit();
-err_dma:
-	ion_dma_exit();
 err_regions:
 	ion_region_heaps_exit();
 	return ret;
@@ -67,13 +64,13 @@ static void __exit ion_exit(void)
 {
 	ion_ioctl_exit();
 	ion_region_heaps_remove();
-	ion_heap_remove(&ion_cma_heap);
+	ion_cma_heap_exit();
 	ion_heap_remove(&ion_contig_heap);
 	ion_heap_remove(&ion_system_heap);
 	ion_page_pool_exit();
+	ion_report_exit();
 	ion_debug_exit();
 	ion_dma_heap_exit();
-	ion_dma_exit();
 	ion_region_heaps_exit();
 }
 

@@ -17,7 +17,6 @@
 #include <linux/string.h>
 
 #include "../compat.h"
-#include "dma.h"
 #include "page_pool.h"
 
 #define BLOCK_ORDER get_order(SZ_2M)
@@ -166,10 +165,7 @@ struct page *ion_page_pool_alloc(size_t size, size_t align, gfp_t gfp)
 		mutex_unlock(&lock);
 	}
 	memset(page_address(page), 0, size);
-	if (ion_dma_clean(page, size)) {
-		ion_page_pool_free(page, size);
-		return NULL;
-	}
+	ion_clean_pages(page, size);
 	return page;
 }
 

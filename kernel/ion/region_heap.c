@@ -238,7 +238,7 @@ static const char *check_numbers(struct ion_region *region)
 	if (region_intersects(region->base, region->size,
 			      IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
 	    REGION_DISJOINT)
-		return "the kernel uses that memory: keep it back with memmap=";
+		return "the kernel uses that memory: it wants memmap= or no-map";
 	return NULL;
 }
 
@@ -373,9 +373,12 @@ static int add_nodes(enum ion_heap_type type, const char *compatible)
 	struct device_node *node;
 
 	for_each_compatible_node(node, NULL, compatible) {
-		struct ion_region *region = new_region(type);
 		const char *why = "out of memory";
+		struct ion_region *region;
 
+		if (!of_device_is_available(node))
+			continue;
+		region = new_region(type);
 		if (region) {
 			snprintf(region->name, MAX_HEAP_NAME, "%pOFn", node);
 			why = read_node(region, node) ?: add_region(region);
