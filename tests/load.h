@@ -40,10 +40,9 @@ static inline void module_param(const char *name, char *params, size_t size)
 	fd = expect_ok(sys(open(path, O_RDONLY | O_CLOEXEC)));
 	expect_ok(sys(read(fd, value, sizeof(value) - 1)));
 	close(fd);
-	if (!*value || *value == '\n')
-		return;
-	snprintf(params + len, size - len, "%s=%.*s ", name,
-		 (int)strcspn(value, "\n"), value);
+	value[strcspn(value, "\n")] = '\0';
+	if (*value)
+		snprintf(params + len, size - len, "%s=%s ", name, value);
 }
 
 /* The regions that ion was loaded with, to load it so again. */

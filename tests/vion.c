@@ -235,6 +235,7 @@ static void bad_pointers_fault(void **state)
 	struct fixture *f = *state;
 	char *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long n;
 
 	expect(sys(munmap(page + PAGE, PAGE)), 0);
 	memset(page, 'p', PAGE);
@@ -242,10 +243,11 @@ static void bad_pointers_fault(void **state)
 	expect(sys(write(f->vion, page + PAGE, 8)), -EFAULT);
 	expect(sys(pwrite(f->vion, page + PAGE, 8, 0)), -EFAULT);
 	expect(lseek(f->vion, 0, SEEK_CUR), 0);
-	/* What could be read is written, as in any file. */
-	expect(write(f->vion, page + PAGE - 4, 8), 4);
-	expect(lseek(f->vion, 0, SEEK_CUR), 4);
-	assert_memory_equal(f->addr, "pppp\0\0\0\0", 8);
+	/* What could be read is written, as in any file: not all on arm64. */
+	n = expect_ok(sys(write(f->vion, page + PAGE - 4, 8)));
+	assert_in_range(n, 1, 4);
+	expect(lseek(f->vion, 0, SEEK_CUR), n);
+	assert_memory_equal(f->addr, "pppp\0\0\0\0" + 4 - n, n + 4);
 	expect(sys(mprotect(page, PAGE, PROT_READ)), 0);
 	expect(sys(read(f->vion, page, 8)), -EFAULT);
 	munmap(page, PAGE);
