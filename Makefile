@@ -127,13 +127,13 @@ install: lib
 
 # Kbuild builds beside the sources: so it gets a tree of links to them.
 UTSRELEASE = $(KERNELDIR)/include/generated/utsrelease.h
-kernel_release = $(shell sed -n 's/.*"\(.*\)".*/\1/p' $(UTSRELEASE) 2>&-)
+kernel_release = $(shell sed -n 's/.*"\(.*\)".*/\1/p' $(UTSRELEASE) 2>/dev/null)
 MODULES = $(B)/modules/$(kernel_release)
 
 # What the tests run on. The modules are built for others too, but none that is
 # older than the first; what goes wrong there is not the reader's to mend.
 TESTED := 6.1 6.12 7.3
-series = $(shell sed -n 's/.*"\([0-9]*\.[0-9]*\).*/\1/p' $(UTSRELEASE))
+series = $(shell sed -n 's/.*"\([0-9]*\.[0-9]*\).*/\1/p' $(UTSRELEASE) 2>/dev/null)
 tried = > $(MODULES)/log 2>&1 || { \
 	echo "the modules do not build for Linux $(kernel_release), which is not" \
 		"one of the tested: $(TESTED) (see $(MODULES)/log)"; exit 1; }; \

@@ -137,7 +137,7 @@ int main(void)
 		return 1;
 	}
 	ret = ion_alloc(ion, SIZE, 0, ION_HEAP_SYSTEM_CONTIG_MASK,
-			ION_FLAG_CACHED | ION_FLAG_CACHED_NEEDS_SYNC, &handle);
+			ION_FLAG_CACHED, &handle);
 	if (ret) {
 		fail("ion_alloc", -ret);
 		goto close_ion;

@@ -131,6 +131,7 @@ static void clients_are_listed(void **state)
 {
 	char first[64], second[96], line[128];
 	int ion = open_ion(), other, handle, fd;
+	long all;
 
 	(void)state;
 	snprintf(first, sizeof(first), DEBUGFS "clients/%d", getpid());
@@ -139,7 +140,11 @@ static void clients_are_listed(void **state)
 	snprintf(line, sizeof(line), "name:    %s\n", comm);
 	assert_non_null(strstr(text, line));
 
+	all = number(DEBUGFS "buffers", "counted:");
+	expect(number(first, "counted:"), 0);
 	expect(ion_alloc(ion, 2 * PAGE, 0, SYSTEM, CACHED, &handle), 0);
+	expect(number(first, "counted:"), 2 * PAGE);
+	expect(number(DEBUGFS "buffers", "counted:"), all + 2 * PAGE);
 	fd = -1;
 	expect(ion_share(ion, handle, &fd), 0);
 	expect(ion_import(ion, fd, &handle), 0);

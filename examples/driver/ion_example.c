@@ -36,10 +36,14 @@ static void invert(u8 *data, size_t size)
 
 static int invert_buffer(struct ion_handle *handle)
 {
-	struct dma_buf *dmabuf = ion_share_dma_buf(client, handle);
-	void *vaddr = ion_map_kernel(client, handle);
+	struct dma_buf *dmabuf;
+	void *vaddr;
 	int ret;
 
+	dmabuf = ion_share_dma_buf(client, handle);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	vaddr = ion_map_kernel(client, handle);
 	if (IS_ERR(vaddr)) {
 		ret = PTR_ERR(vaddr);
 		goto out;

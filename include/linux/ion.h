@@ -48,16 +48,20 @@ struct ion_handle *ion_import_dma_buf(struct ion_client *client, int fd);
 
 /**
  * struct ion_memory - what a heap gives for one buffer
- * @size: bytes wanted, a multiple of PAGE_SIZE and at most half of RAM
+ * @size: bytes wanted, a multiple of PAGE_SIZE; whatever a program asked for, so
+ *	allocate with __GFP_NOWARN
  * @align: alignment wanted in bytes, a power of two, at least PAGE_SIZE
  * @cached: mappings of it will be cached; otherwise they are write-combined, and
  *	unless @combined is set, ION makes the linear map follow
- * @table: where it is, @size bytes in page-aligned entries; set by the heap
  * @combined: set by a heap that gives write-combined memory itself, of which no
  *	cached mapping is left
+ * @table: where it is: set by the heap, page-aligned entries of less than 4 GiB
+ *	that are @size bytes in all
  * @vaddr: where the heap keeps it mapped into the kernel, cached or not as
  *	@cached says, or NULL: then its pages are mapped when somebody asks
  * @priv: the heap's own
+ *
+ * What the heap sets is zero when it is asked to allocate.
  */
 struct ion_memory {
 	size_t size;
@@ -74,7 +78,9 @@ struct ion_memory {
  * @allocate: fill @mem with zeroed memory. Returns -EINVAL if the heap cannot
  *	give the alignment, -ENOMEM if it has no room, -EINTR if the process is
  *	being killed, and keeps nothing then.
- * @free: take back what @allocate gave, the sg_table's own memory too
+ * @free: take back what @allocate gave, the sg_table's own memory too. It is not
+ *	called for pages that could not be made cached again in the linear map:
+ *	those, and the heap's module, then stay for good.
  * @pooled: bytes that the heap keeps for buffers to come; may be missing
  *
  * All may sleep and are called without a lock, several at once.
@@ -87,17 +93,23 @@ struct ion_heap_ops {
 
 /**
  * struct ion_heap - where memory comes from
- * @name: the name that callers look for: letters, digits and "_-.,", shorter
- *	than MAX_HEAP_NAME, no other heap's
+ * @name: the name that callers look for: letters, digits and "_-.,", no "." at
+ *	the start, shorter than MAX_HEAP_NAME, no other heap's
  * @node: its name in /dev/dma_heap, where it comes after "ion_"; NULL: @name
  * @type: enum ion_heap_type
  * @contiguous: every buffer is one physically contiguous run
- * @set_aside: its memory is not in the kernel's linear map; it has page
- *	structures, and @allocate sets the vaddr of memory in one piece
+ * @set_aside: its memory is not in the kernel's linear map, but has page
+ *	structures. @allocate maps every entry, cached or write-combined as is
+ *	wanted, until @free, and sets vaddr if there is one entry. Devices that
+ *	could reach it only through bounce buffers, or that see no caches and
+ *	are given a cached buffer, cannot attach.
  * @ops: its operations
  * @owner: THIS_MODULE, which its buffers and open nodes pin
  * @id: its bit in a heap mask, set by ion_heap_add(): @type for the first heap
  *	of a type, from 6 up for others
+ *
+ * It is there for callers once its module has been loaded. ion_heap_remove()
+ * answers -EBUSY while there are buffers or open nodes of it.
  */
 struct ion_heap {
 	const char *name;

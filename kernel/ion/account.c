@@ -90,6 +90,17 @@ void ion_account_put(struct ion_account *account)
 }
 
 /**
+ * ion_account_bytes() - how much is counted
+ * @account: of an open file, or NULL for all together
+ *
+ * Return: bytes, of buffers that live.
+ */
+u64 ion_account_bytes(struct ion_account *account)
+{
+	return atomic64_read(account ? &account->bytes : &all_bytes);
+}
+
+/**
  * ion_account_charge() - count memory that is about to be allocated
  * @account: the open file's, or NULL for a buffer of the kernel's own
  * @size: bytes

@@ -8,6 +8,7 @@ struct ion_account;
 
 struct ion_account *ion_account_create(void);
 void ion_account_put(struct ion_account *account);
+u64 ion_account_bytes(struct ion_account *account);
 int ion_account_charge(struct ion_account *account, size_t size);
 void ion_account_uncharge(struct ion_account *account, size_t size);
 

@@ -743,8 +743,8 @@ err_buffer:
  * Return: a dma-buf whose only reference is the caller's. ERR_PTR: -EINVAL for
  * a length that is 0 or overflows when rounded up, or an alignment that no heap
  * of the mask can give; -ENODEV if no heap of the mask exists; -ENOMEM if none
- * has room, the length is over half of RAM, or a limit is reached; -EINTR if
- * the process is being killed; -ENFILE if the system has no more files.
+ * has room, the length is over half of RAM (unless the heap's memory was set
+ * aside), or a limit is reached; -EINTR if the process is being killed; -ENFILE if the system has no more files.
  */
 struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
 				 unsigned int flags, int mode,
@@ -768,7 +768,8 @@ struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
 		heap = ion_heap_get(id);
 		if (!heap)
 			continue;
-		if (size <= limit)
+		/* Set-aside memory is not RAM that others would miss. */
+		if (size <= limit || heap->set_aside)
 			dmabuf = alloc_from(heap, size,
 					    max_t(size_t, align, PAGE_SIZE),
 					    flags, mode, account);

@@ -319,6 +319,9 @@ static int client_show(struct seq_file *s, void *data)
 	seq_printf(s, "name:    %s\n", client->name);
 	if (client->pid)
 		seq_printf(s, "process: %d\n", client->pid);
+	if (client->account)
+		seq_printf(s, "counted: %llu\n",
+			   ion_account_bytes(client->account));
 	seq_printf(s, "\n%10s %10s %12s %6s  %s\n", "handle", "buffer",
 		   "bytes", "refs", "heap");
 
@@ -457,7 +460,8 @@ static struct ion_handle *hold(struct ion_handle *handle,
  * Return: a handle with one reference, to be given back with ion_free().
  * ERR_PTR: -EINVAL for a length that is 0 or overflows when rounded up, or an
  * alignment that no heap of the mask can give; -ENODEV if no heap of the mask
- * exists; -ENOMEM if none has room or the length is over half of RAM; -EINTR
+ * exists; -ENOMEM if none has room, the length is over half of RAM (unless the
+ * heap's memory was set aside), or ion.ko's parameter limit is reached; -EINTR
  * if the calling process is being killed, -ENFILE if the system has no more
  * files.
  */

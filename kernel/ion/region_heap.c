@@ -34,7 +34,7 @@ static char *carveout[MAX_REGIONS];
 static int num_carveouts;
 module_param_array(carveout, charp, &num_carveouts, 0400);
 MODULE_PARM_DESC(carveout,
-		 "NAME:BASE:SIZE,...: heaps of memory kept back with memmap=");
+		 "NAME:BASE:SIZE,...: up to 8 heaps of memory kept back with memmap=");
 
 static char *chunk[MAX_REGIONS];
 static int num_chunks;

@@ -5,6 +5,7 @@
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
 
+#include "account.h"
 #include "buffer.h"
 #include "client.h"
 #include "debug.h"
@@ -25,6 +26,7 @@ static void show_buffers(struct seq_file *s, struct ion_heap *heap)
 static int heap_show(struct seq_file *s, void *data)
 {
 	struct ion_heap *heap = s->private;
+	size_t pooled = heap->ops->pooled ? heap->ops->pooled(heap) : 0;
 
 	mutex_lock(&heap->lock);
 	seq_printf(s, "id:      %u\n", heap->id);
@@ -32,8 +34,7 @@ static int heap_show(struct seq_file *s, void *data)
 	seq_printf(s, "bytes:   %zu\n", heap->bytes);
 	seq_printf(s, "buffers: %lu\n", heap->count);
 	seq_printf(s, "peak:    %zu\n", heap->peak);
-	seq_printf(s, "pool:    %zu\n\n",
-		   heap->ops->pooled ? heap->ops->pooled(heap) : 0);
+	seq_printf(s, "pool:    %zu\n\n", pooled);
 	show_buffers(s, heap);
 	mutex_unlock(&heap->lock);
 
@@ -47,6 +48,7 @@ static int buffers_show(struct seq_file *s, void *data)
 {
 	unsigned int id;
 
+	seq_printf(s, "counted: %llu\n\n", ion_account_bytes(NULL));
 	for (id = 0; id < ION_NUM_HEAP_IDS; id++) {
 		struct ion_heap *heap = ion_heap_get(id);
 

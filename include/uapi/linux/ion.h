@@ -36,6 +36,7 @@ enum ion_heap_type {
 	ION_HEAP_TYPE_CUSTOM,
 };
 
+/* For programs of old: there may be as many heaps as there are ids. */
 #define ION_NUM_HEAPS			16
 #define ION_NUM_HEAP_IDS		32
 #define MAX_HEAP_NAME			32
@@ -47,7 +48,10 @@ enum ion_heap_type {
 
 /* CPU mappings are cached; without it they are write-combined, all of them. */
 #define ION_FLAG_CACHED			1
-/* The caller does the cache maintenance, with ION_IOC_SYNC. */
+/*
+ * The caller does the cache maintenance, with ION_IOC_SYNC. Kept with the
+ * buffer, for programs of old: it changes nothing.
+ */
 #define ION_FLAG_CACHED_NEEDS_SYNC	2
 
 #define ION_IOC_MAGIC			'I'
@@ -89,7 +93,12 @@ struct ion_allocation_data {
 	__ion_handle_t handle;
 };
 
-/* Allocate a buffer. ENODEV: no heap of the mask exists. */
+/*
+ * Allocate a buffer. ENODEV: no heap of the mask exists; EINVAL: the length is 0
+ * or overflows, or no heap can align so; ENOMEM: no heap has room, the length is
+ * over half of RAM (unless the heap's memory was set aside), or a limit of
+ * ion.ko is reached; EINTR: the process is being killed; ENFILE.
+ */
 #define ION_IOC_ALLOC	_IOWR(ION_IOC_MAGIC, 0, struct ion_allocation_data)
 #endif
 

@@ -42,13 +42,16 @@ int ion_close(int fd);
  * @fd: from ion_open()
  * @len: bytes, rounded up to a page; the memory is zero
  * @align: alignment in bytes, a power of two; 0 means a page
- * @heap_mask: heaps to try (ION_HEAP_*_MASK), the highest id first
+ * @heap_mask: heaps to try, the highest id first: ION_HEAP_*_MASK, or 1 << id
+ *	as ion_query_get_heaps() tells it
  * @flags: ION_FLAG_*; other bits are kept and mean nothing
  * @handle: returns a handle that only @fd knows, to be freed with ion_free()
  *
  * Return: 0. -EINVAL: @len is 0 or overflows, or no heap can give @align;
- * -ENODEV: no heap of the mask exists; -ENOMEM: none has room, or @len is over
- * half of RAM; -ENFILE: the system has no more files.
+ * -ENODEV: no heap of the mask exists; -ENOMEM: none has room, @len is over
+ * half of RAM (unless the heap's memory was set aside), or a limit of ion.ko is
+ * reached; -EINTR: the process is being killed; -ENFILE: the system has no more
+ * files.
  */
 int ion_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,
 	      unsigned int flags, ion_user_handle_t *handle);
