@@ -2,8 +2,9 @@
 #ifndef _ION_DEBUG_H
 #define _ION_DEBUG_H
 
+#include <linux/fs.h>
+
 struct dentry;
-struct file_operations;
 
 void ion_debug_init(void);
 void ion_debug_exit(void);
