@@ -77,10 +77,10 @@ static inline void ion_set_dma_coherent(struct device *dev)
 static inline bool ion_dma_is_remapped(struct device *dev)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
-	if (use_dma_iommu(dev))
-		return true;
+	return use_dma_iommu(dev);
+#else
+	return get_dma_ops(dev) && device_iommu_mapped(dev);
 #endif
-	return get_dma_ops(dev);
 }
 
 /*
@@ -108,8 +108,8 @@ static inline int ion_set_pages_wb(struct page *page, unsigned long count)
 }
 
 /*
- * Nothing of a cached mapping stays in the caches, to be written back later
- * over what others wrote past them.
+ * Nothing of this memory stays in the caches, to be written back later over
+ * what others wrote past them.
  */
 static inline void ion_flush_mapping(void *vaddr, size_t size)
 {
@@ -118,6 +118,8 @@ static inline void ion_flush_mapping(void *vaddr, size_t size)
 #elif defined(CONFIG_ARCH_HAS_PMEM_API)
 	arch_wb_cache_pmem(vaddr, size);
 	arch_invalidate_pmem(vaddr, size);
+#else
+#error "no way to clean the caches behind write-combined memory is known here"
 #endif
 }
 

@@ -164,6 +164,24 @@ static void alignment_counts(void **state)
 	}
 }
 
+/* A buffer takes whole chunks, of 64 KiB in "tiles" and "blocks". */
+static void chunks_count(void **state)
+{
+	int ion = open_ion(), handle, n = 0;
+
+	(void)state;
+	expect(set("file_limit", "512K"), 0);
+	while (!ion_alloc(ion, PAGE, 0, 1 << ION_HEAP_TYPE_CHUNK, CACHED,
+			  &handle))
+		n++;
+	expect(n, 8);
+	ion_close(ion);
+	ion = open_ion();
+	expect(ion_alloc(ion, PAGE, 64 * MiB, SYSTEM | CONTIG, CACHED,
+			 &handle), -EINVAL);
+	ion_close(ion);
+}
+
 /* Takes what it can get, says how much that was, and waits for its end. */
 static void greedy(int start, int report, int end)
 {
@@ -230,6 +248,7 @@ int main(void)
 		limit_test(descriptors_and_nodes_count_too),
 		limit_test(lowered_limit_takes_nothing_away),
 		limit_test(alignment_counts),
+		limit_test(chunks_count),
 		limit_test(eight_processes_share_exactly_the_limit),
 	};
 

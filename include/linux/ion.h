@@ -81,6 +81,8 @@ struct ion_memory {
  * @free: take back what @allocate gave, the sg_table's own memory too. It is not
  *	called for pages that could not be made cached again in the linear map:
  *	those, and the heap's module, then stay for good.
+ * @takes: bytes of the heap that a buffer of that size and alignment takes, for
+ *	the limits; at least @size. May be missing: then it is @size.
  * @pooled: bytes that the heap keeps for buffers to come; may be missing
  *
  * All may sleep and are called without a lock, several at once.
@@ -88,6 +90,7 @@ struct ion_memory {
 struct ion_heap_ops {
 	int (*allocate)(struct ion_heap *heap, struct ion_memory *mem);
 	void (*free)(struct ion_heap *heap, struct ion_memory *mem);
+	size_t (*takes)(struct ion_heap *heap, size_t size, size_t align);
 	size_t (*pooled)(struct ion_heap *heap);
 };
 

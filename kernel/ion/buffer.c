@@ -84,7 +84,8 @@ static bool can_attach(struct ion_buffer *buffer, struct device *dev)
 		return false;
 	if (ion_dma_is_remapped(dev))
 		return true;
-	if (is_swiotlb_force_bounce(dev))
+	/* Others than these have bounce buffers of their own. */
+	if (get_dma_ops(dev) || is_swiotlb_force_bounce(dev))
 		return false;
 	for_each_sgtable_sg(&buffer->mem.table, sg, i)
 		if (phys_to_dma(dev, sg_phys(sg) + sg->length - 1) > most)
@@ -514,12 +515,6 @@ static void uncount_buffer(struct ion_buffer *buffer)
 	mutex_unlock(&heap->lock);
 }
 
-/* A heap that aligns takes so much. */
-static size_t charge_of(const struct ion_memory *mem)
-{
-	return max(mem->size, mem->align);
-}
-
 static void buffer_release(struct dma_buf *dmabuf)
 {
 	struct ion_buffer *buffer = dmabuf->priv;
@@ -528,7 +523,7 @@ static void buffer_release(struct dma_buf *dmabuf)
 	trace_ion_free(buffer);
 	uncount_buffer(buffer);
 	mem_free(heap, &buffer->mem);
-	ion_account_uncharge(buffer->account, charge_of(&buffer->mem));
+	ion_account_uncharge(buffer->account, buffer->charge);
 	mutex_destroy(&buffer->lock);
 	kfree(buffer);
 	/* The heap may be gone then; the dma-buf still pins its module. */
@@ -702,7 +697,9 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
 	mutex_init(&buffer->lock);
 	INIT_LIST_HEAD(&buffer->attachments);
 
-	ret = ion_account_charge(account, charge_of(&buffer->mem));
+	buffer->charge = heap->ops->takes ?
+		heap->ops->takes(heap, size, align) : size;
+	ret = ion_account_charge(account, buffer->charge);
 	if (ret)
 		goto err_buffer;
 	ret = mem_alloc(heap, &buffer->mem);
@@ -723,7 +720,7 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
 err_mem:
 	mem_free(heap, &buffer->mem);
 err_uncharge:
-	ion_account_uncharge(account, charge_of(&buffer->mem));
+	ion_account_uncharge(account, buffer->charge);
 err_buffer:
 	mutex_destroy(&buffer->lock);
 	kfree(buffer);

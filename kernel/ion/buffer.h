@@ -22,6 +22,7 @@ struct seq_file;
  * @pid: the same
  * @heap: where the memory came from
  * @account: the open file that it was allocated through, or NULL
+ * @charge: how many bytes count for it, and for all together
  * @flags: ION_FLAG_*
  * @mem: the memory; constant while the buffer lives
  * @node: in the heap's buffers
@@ -39,6 +40,7 @@ struct ion_buffer {
 	pid_t pid;
 	struct ion_heap *heap;
 	struct ion_account *account;
+	size_t charge;
 	unsigned int flags;
 	struct ion_memory mem;
 	struct list_head node;

@@ -4,6 +4,7 @@
  * what the page allocator has, up to its largest block.
  */
 
+#include <linux/cc_platform.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/log2.h>
@@ -86,7 +87,9 @@ static int cma_allocate(struct ion_heap *heap, struct ion_memory *mem)
 
 	if (mem->align > PAGE_SIZE << ION_MAX_ORDER)
 		return -EINVAL;
-	if (mem->size > ION_MAX_PIECE)
+	/* What devices get of an encrypted guest, programs cannot read. */
+	if (mem->size > ION_MAX_PIECE ||
+	    cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
 		return -ENOMEM;
 
 	page = alloc_run(mem);
@@ -114,9 +117,15 @@ static void cma_free(struct ion_heap *heap, struct ion_memory *mem)
 	sg_free_table(&mem->table);
 }
 
+static size_t cma_takes(struct ion_heap *heap, size_t size, size_t align)
+{
+	return align > PAGE_SIZE << ION_MAX_ORDER ? size : max(size, align);
+}
+
 static const struct ion_heap_ops cma_ops = {
 	.allocate = cma_allocate,
 	.free = cma_free,
+	.takes = cma_takes,
 };
 
 static struct ion_heap cma_heap = {

@@ -66,9 +66,15 @@ static int contig_allocate(struct ion_heap *heap, struct ion_memory *mem)
 	return 0;
 }
 
+static size_t contig_takes(struct ion_heap *heap, size_t size, size_t align)
+{
+	return align > PAGE_SIZE << ION_MAX_ORDER ? size : max(size, align);
+}
+
 static const struct ion_heap_ops contig_ops = {
 	.allocate = contig_allocate,
 	.free = contig_free,
+	.takes = contig_takes,
 };
 
 struct ion_heap ion_contig_heap = {

@@ -8,6 +8,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/cc_platform.h>
 #include <linux/genalloc.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
@@ -68,7 +69,8 @@ static struct ion_region *region_of(struct ion_heap *heap)
 	return container_of(heap, struct ion_region, heap);
 }
 
-static int clear(void *vaddr, size_t size)
+/* What it was cached as before must not come back over what is written now. */
+static int clear(void *vaddr, size_t size, bool cached)
 {
 	size_t done, len;
 
@@ -77,16 +79,11 @@ static int clear(void *vaddr, size_t size)
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		len = min_t(size_t, size - done, SZ_1M);
+		if (!cached)
+			ion_flush_mapping(vaddr + done, len);
 		memset(vaddr + done, 0, len);
 	}
 	return 0;
-}
-
-static void unmap_piece(struct ion_memory *mem, void *vaddr, size_t len)
-{
-	if (mem->cached)
-		ion_flush_mapping(vaddr, len);
-	memunmap(vaddr);
 }
 
 /* A piece, of which the first @len bytes are mapped and clear. */
@@ -107,14 +104,14 @@ static int get_piece(struct ion_region *region, struct ion_memory *mem,
 		ret = -ENOMEM;
 		goto err_free;
 	}
-	ret = clear(*vaddr, len);
+	ret = clear(*vaddr, len, mem->cached);
 	if (ret)
 		goto err_unmap;
 	sg_set_page(sg, pfn_to_page(PHYS_PFN(phys)), len, 0);
 	return 0;
 
 err_unmap:
-	unmap_piece(mem, *vaddr, len);
+	memunmap(*vaddr);
 err_free:
 	gen_pool_free(region->pool, phys, size);
 	return ret;
@@ -128,7 +125,8 @@ static void put_pieces(struct ion_region *region, struct ion_memory *mem,
 	unsigned int i;
 
 	for_each_sg(mem->table.sgl, sg, count, i) {
-		unmap_piece(mem, vaddrs[i], sg->length);
+		cond_resched();
+		memunmap(vaddrs[i]);
 		gen_pool_free(region->pool, sg_phys(sg),
 			      region->chunk ?: sg->length);
 	}
@@ -182,9 +180,17 @@ static void region_free(struct ion_heap *heap, struct ion_memory *mem)
 	put_pieces(region_of(heap), mem, mem->table.orig_nents);
 }
 
+static size_t region_takes(struct ion_heap *heap, size_t size, size_t align)
+{
+	u64 chunk = region_of(heap)->chunk ?: PAGE_SIZE;
+
+	return min_t(u64, ALIGN((u64)size, chunk), SIZE_MAX);
+}
+
 static const struct ion_heap_ops region_ops = {
 	.allocate = region_allocate,
 	.free = region_free,
+	.takes = region_takes,
 };
 
 /* Memory that is not there neither keeps what it is told nor says so. */
@@ -235,6 +241,8 @@ static const char *check_numbers(struct ion_region *region)
 		return "base and size are multiples of a page, or of the chunk";
 	if (last < region->base || last > ULONG_MAX)
 		return "there is no memory at that place";
+	if (cc_platform_has(CC_ATTR_MEM_ENCRYPT))
+		return "encrypted memory cannot be set aside";
 	if (region_intersects(region->base, region->size,
 			      IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
 	    REGION_DISJOINT)
