@@ -373,6 +373,23 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/* Until somebody has got a buffer since, or nothing would be under load. */
+static void wait_for_load(const struct load *loads, size_t count)
+{
+	long before = 0, now = 0;
+
+	for (size_t i = 0; i < count; i++)
+		before += __atomic_load_n(&loads[i].allocated,
+					  __ATOMIC_RELAXED);
+	while (now <= before) {
+		sched_yield();
+		now = 0;
+		for (size_t i = 0; i < count; i++)
+			now += __atomic_load_n(&loads[i].allocated,
+					       __ATOMIC_RELAXED);
+	}
+}
+
 static void is_removed_under_load(void **state)
 {
 	struct load loads[4] = { 0 };
@@ -395,7 +412,7 @@ static void is_removed_under_load(void **state)
 		}
 		expect(ret, 0);
 		expect(load_with("tests/kernel/heap_test", ""), 0);
-		usleep(2000);
+		wait_for_load(loads, COUNT(loads));
 	}
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
 	for (size_t i = 0; i < COUNT(loads); i++) {

@@ -61,11 +61,13 @@ static struct page *alloc_run(struct ion_memory *mem)
 	struct cma_run *run;
 	struct page *page;
 
-	mem->combined = !mem->cached && size <= ION_POOLED;
-	if (mem->combined)
-		return ion_page_pool_alloc(mem->size,
-					   roundup_pow_of_two(size),
+	if (!mem->cached && size <= ION_POOLED) {
+		page = ion_page_pool_alloc(mem->size, roundup_pow_of_two(size),
 					   ION_RUN_GFP);
+		mem->combined = page;
+		if (page)
+			return page;
+	}
 
 	run = kmalloc(sizeof(*run), GFP_KERNEL);
 	if (!run)
