@@ -46,7 +46,7 @@ VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
 CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
 	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev \
-	qemu-system-arm device-tree-compiler
+	qemu-system-arm device-tree-compiler flex bison bc libelf-dev
 
 all: lib examples
 	@if [ -e $(UTSRELEASE) ]; then \

@@ -223,6 +223,13 @@ static inline int open_descriptors(void)
 	return n;
 }
 
+/* For the summary of tests/run, which adds up what has the same name. */
+static inline void sum_up(unsigned long n, const char *what)
+{
+	printf("# counted %lu %s\n", n, what);
+	fflush(stdout);
+}
+
 typedef int child_function(void *arg);
 
 /* The signal that ended the child, or its exit status, negative. */
