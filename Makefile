@@ -32,8 +32,10 @@ LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
 PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
 	$(B)/examples/invert
+# What has no use for a 32-bit build: it is not about the ABI.
+ONLY_64 := module accounting
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
-TESTS += $(addsuffix 32,$(filter-out %/module,$(TESTS)))
+TESTS += $(addsuffix 32,$(filter-out $(addprefix %/,$(ONLY_64)),$(TESTS)))
 
 # The headers as they are installed: ours beside the system's, not all of uapi.
 HEADERS := ion/ion.h linux/ion.h linux/ion_4.12.h linux/ion_4.19.h \

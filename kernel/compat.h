@@ -14,6 +14,9 @@
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 #include <linux/iommu-dma.h>
 #endif
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#include <linux/dma-heap.h>
+#endif
 #ifdef CONFIG_X86
 #include <asm/cacheflush.h>
 #include <asm/set_memory.h>
@@ -26,6 +29,23 @@
 #else
 #define ION_IMPORT_DMA_BUF_NS() MODULE_IMPORT_NS("DMA_BUF")
 #endif
+
+/* The heaps' own namespace has the switch of ion_kernel_accounts(). */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+#define ION_IMPORT_DMA_BUF_HEAP_NS()
+#else
+#define ION_IMPORT_DMA_BUF_HEAP_NS() MODULE_IMPORT_NS("DMA_BUF_HEAP")
+#endif
+
+/* Are the kernel's own heaps told to charge memory cgroups? */
+static inline bool ion_kernel_accounts(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0) && defined(CONFIG_DMABUF_HEAPS)
+	return mem_accounting;
+#else
+	return false;
+#endif
+}
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
 #define ion_class_create(name) class_create(THIS_MODULE, name)

@@ -2,7 +2,8 @@
 /*
  * How much memory is held, by each open file and by all together, and how much
  * may be. A buffer counts from its allocation until its end, for the file that
- * it was allocated through, whatever became of that file.
+ * it was allocated through, whatever became of that file. If it is switched on,
+ * it counts for the memory cgroup of who allocated it as well.
  */
 
 #include <linux/atomic.h>
@@ -13,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "../compat.h"
 #include "account.h"
 
 /**
@@ -52,6 +54,11 @@ MODULE_PARM_DESC(limit, "the most bytes that all buffers may have; 0: no limit")
 module_param_cb(file_limit, &limit_ops, &file_limit, 0644);
 MODULE_PARM_DESC(file_limit,
 		 "the most bytes of buffers from one open file; 0: no limit");
+
+static bool charge_cgroups;
+module_param_named(mem_accounting, charge_cgroups, bool, 0444);
+MODULE_PARM_DESC(mem_accounting,
+		 "charge pages to the memory cgroup of the allocating process");
 
 /* Exact: it fails only if at that moment there is no room. */
 static bool add(atomic64_t *bytes, size_t size, u64 most)
@@ -132,4 +139,19 @@ void ion_account_uncharge(struct ion_account *account, size_t size)
 	if (account)
 		atomic64_sub(size, &account->bytes);
 	ion_account_put(account);
+}
+
+/**
+ * ion_account_gfp() - how to ask the page allocator for a buffer's memory
+ * @gfp: how, if cgroups did not matter
+ *
+ * A page that is had with the flags is charged to the memory cgroup of the
+ * current process, if that is switched on, until it is freed.
+ *
+ * Return: the flags.
+ */
+gfp_t ion_account_gfp(gfp_t gfp)
+{
+	return charge_cgroups || ion_kernel_accounts() ? gfp | __GFP_ACCOUNT :
+							 gfp;
 }

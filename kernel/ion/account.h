@@ -11,5 +11,6 @@ void ion_account_put(struct ion_account *account);
 u64 ion_account_bytes(struct ion_account *account);
 int ion_account_charge(struct ion_account *account, size_t size);
 void ion_account_uncharge(struct ion_account *account, size_t size);
+gfp_t ion_account_gfp(gfp_t gfp);
 
 #endif

@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 
 #include "../compat.h"
+#include "account.h"
 #include "heap.h"
 #include "page_pool.h"
 
@@ -63,7 +64,7 @@ static struct page *alloc_run(struct ion_memory *mem)
 
 	if (!mem->cached && size <= ION_POOLED) {
 		page = ion_page_pool_alloc(mem->size, roundup_pow_of_two(size),
-					   ION_RUN_GFP);
+					   ion_account_gfp(ION_RUN_GFP));
 		mem->combined = page;
 		if (page)
 			return page;
@@ -74,7 +75,7 @@ static struct page *alloc_run(struct ion_memory *mem)
 		return NULL;
 	run->size = size;
 	page = dma_alloc_pages(&device->dev, size, &run->addr,
-			       DMA_BIDIRECTIONAL, ION_RUN_GFP);
+			       DMA_BIDIRECTIONAL, ion_account_gfp(ION_RUN_GFP));
 	if (page)
 		mem->priv = run;
 	else

@@ -8,6 +8,7 @@
 #include <linux/module.h>
 
 #include "../compat.h"
+#include "account.h"
 #include "heap.h"
 #include "page_pool.h"
 
@@ -18,7 +19,7 @@
 static struct page *alloc_exact(size_t size, size_t align)
 {
 	size_t span = max(size, align);
-	void *vaddr = alloc_pages_exact(span, ION_RUN_GFP);
+	void *vaddr = alloc_pages_exact(span, ion_account_gfp(ION_RUN_GFP));
 
 	if (!vaddr)
 		return NULL;
@@ -56,7 +57,7 @@ static int contig_allocate(struct ion_heap *heap, struct ion_memory *mem)
 			     ion_page_pool_alloc(mem->size,
 						 max(mem->align,
 						     roundup_pow_of_two(mem->size)),
-						 ION_RUN_GFP);
+						 ion_account_gfp(ION_RUN_GFP));
 	if (!page) {
 		sg_free_table(&mem->table);
 		return -ENOMEM;

@@ -143,7 +143,7 @@ static bool stands_in(struct ion_heap *heap)
 	       heap->id == ION_HEAP_TYPE_SYSTEM;
 }
 
-static int dma_heap_add(struct ion_heap *heap)
+static int add_heap(struct ion_heap *heap)
 {
 	const char *name = heap->node ?: heap->name;
 	int ret;
@@ -157,7 +157,7 @@ static int dma_heap_add(struct ion_heap *heap)
 	return ret;
 }
 
-static void dma_heap_remove(struct ion_heap *heap)
+static void remove_heap(struct ion_heap *heap)
 {
 	device_destroy(class, node_number(heap->id));
 	if (stands_in(heap))
@@ -165,8 +165,8 @@ static void dma_heap_remove(struct ion_heap *heap)
 }
 
 static struct ion_front dma_heap_front = {
-	.add = dma_heap_add,
-	.remove = dma_heap_remove,
+	.add = add_heap,
+	.remove = remove_heap,
 };
 
 /**

@@ -80,3 +80,4 @@ module_exit(ion_exit);
 MODULE_DESCRIPTION("ION memory manager: buffers shared as dma-bufs");
 MODULE_LICENSE("GPL");
 ION_IMPORT_DMA_BUF_NS();
+ION_IMPORT_DMA_BUF_HEAP_NS();

@@ -3,7 +3,8 @@
  * Write-combined pages. A page's mapping in the kernel's linear map must not be
  * cached while another one is write-combined, and changing it page by page
  * breaks the linear map up for good: so whole blocks of 2 MiB are changed, runs
- * are taken out of them, and some blocks wait here for the next buffer.
+ * are taken out of them, and some blocks wait here for the next buffer. Not so
+ * what is charged to a memory cgroup: it is made for its buffer, and ends with it.
  */
 
 #include <linux/bitmap.h>
@@ -31,6 +32,7 @@
  * @page: the first
  * @order: how many there are, as a power of two
  * @used: how many of them are taken
+ * @charged: they are one buffer's alone, and not in the pool
  * @node: in the pool's blocks, unless all are taken
  * @taken: which ones
  */
@@ -38,6 +40,7 @@ struct pool_block {
 	struct page *page;
 	unsigned int order;
 	unsigned int used;
+	bool charged;
 	struct list_head node;
 	unsigned long taken[];
 };
@@ -130,11 +133,49 @@ static struct page *take_from_pool(unsigned long count, unsigned long align)
 	return page;
 }
 
+/* All of it waits; the lock is held. */
+static void add_block(struct pool_block *block)
+{
+	list_add(&block->node, &blocks);
+	idle += 1UL << block->order;
+}
+
+static struct page *take_from_new(unsigned long count, unsigned long align,
+				  gfp_t gfp)
+{
+	unsigned int order = order_base_2(max(count, align));
+	struct pool_block *block = NULL;
+	struct page *page;
+
+	if (order < BLOCK_ORDER && may_wait(READ_ONCE(idle)))
+		block = make_block(BLOCK_ORDER, lightly(gfp));
+	if (!block)
+		block = make_block(order, gfp);
+	if (!block)
+		return NULL;
+	mutex_lock(&lock);
+	add_block(block);
+	page = take(block, count, align);
+	mutex_unlock(&lock);
+	return page;
+}
+
+static struct page *make_charged(unsigned int order, gfp_t gfp)
+{
+	struct pool_block *block = make_block(order, gfp);
+
+	if (!block)
+		return NULL;
+	block->charged = true;
+	return block->page;
+}
+
 /**
  * ion_page_pool_alloc() - take a contiguous run of write-combined pages
  * @size: bytes, a multiple of PAGE_SIZE
  * @align: its alignment in bytes, a power of two
- * @gfp: how hard to try for what the pool does not have
+ * @gfp: how hard to try for what the pool does not have; with __GFP_ACCOUNT it
+ *	has nothing
  *
  * Context: may sleep.
  * Return: the first page, mapped and zeroed in the linear map, or NULL.
@@ -143,30 +184,47 @@ struct page *ion_page_pool_alloc(size_t size, size_t align, gfp_t gfp)
 {
 	unsigned long count = size >> PAGE_SHIFT;
 	unsigned int order = get_order(max(size, align));
-	struct pool_block *block = NULL;
 	struct page *page;
 
-	align = max_t(size_t, align >> PAGE_SHIFT, 1);
-	page = take_from_pool(count, align);
-	if (!page && order > ION_MAX_ORDER)
+	if (order > ION_MAX_ORDER)
 		return NULL;
-	if (!page && order < BLOCK_ORDER && may_wait(READ_ONCE(idle)))
-		block = make_block(BLOCK_ORDER, lightly(gfp));
-	if (!page && !block) {
-		block = make_block(order, gfp);
-		if (!block)
-			return NULL;
-	}
-	if (block) {
-		mutex_lock(&lock);
-		list_add(&block->node, &blocks);
-		idle += 1UL << block->order;
-		page = take(block, count, align);
-		mutex_unlock(&lock);
-	}
+	align = max_t(size_t, align >> PAGE_SHIFT, 1);
+	if (gfp & __GFP_ACCOUNT)
+		page = make_charged(order, gfp);
+	else
+		page = take_from_pool(count, align) ?:
+		       take_from_new(count, align, gfp);
+	if (!page)
+		return NULL;
 	memset(page_address(page), 0, size);
 	ion_clean_pages(page, size);
 	return page;
+}
+
+/* Is the block none for the pool to keep? Then it is out of it. */
+static bool give_back(struct pool_block *block, unsigned long at,
+		      unsigned long count)
+{
+	bool gone;
+
+	if (block->charged)
+		return true;
+
+	mutex_lock(&lock);
+	if (block->used == 1UL << block->order)
+		list_add(&block->node, &blocks);
+	bitmap_clear(block->taken, at, count);
+	block->used -= count;
+	idle += count;
+	/* Other blocks break the linear map up. */
+	gone = !block->used &&
+	       (block->order != BLOCK_ORDER || !may_wait(idle));
+	if (gone) {
+		list_del(&block->node);
+		idle -= 1UL << block->order;
+	}
+	mutex_unlock(&lock);
+	return gone;
 }
 
 /**
@@ -180,28 +238,12 @@ void ion_page_pool_free(struct page *page, size_t size)
 {
 	struct page *head = compound_head(page);
 	struct pool_block *block = (void *)page_private(head);
-	unsigned long count = size >> PAGE_SHIFT;
-	bool give_back;
 
-	mutex_lock(&lock);
-	if (block->used == 1UL << block->order)
-		list_add(&block->node, &blocks);
-	bitmap_clear(block->taken, page - head, count);
-	block->used -= count;
-	idle += count;
-	/* Other blocks break the linear map up. */
-	give_back = !block->used &&
-		    (block->order != BLOCK_ORDER || !may_wait(idle));
-	if (give_back) {
-		list_del(&block->node);
-		idle -= 1UL << block->order;
-	}
-	mutex_unlock(&lock);
-
-	if (give_back && !free_block(block)) {
+	if (give_back(block, page - head, size >> PAGE_SHIFT) &&
+	    !free_block(block)) {
+		block->charged = false;
 		mutex_lock(&lock);
-		list_add_tail(&block->node, &blocks);
-		idle += 1UL << block->order;
+		add_block(block);
 		mutex_unlock(&lock);
 	}
 }

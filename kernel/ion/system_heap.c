@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include "../compat.h"
+#include "account.h"
 #include "heap.h"
 #include "page_pool.h"
 
@@ -38,8 +39,9 @@ static struct page *alloc_pages_of(size_t size, bool cached)
 
 	if (size > PAGE_SIZE)
 		base &= ~__GFP_RECLAIM;
-	return cached ? alloc_pages(base | gfp, get_order(size)) :
-			ion_page_pool_alloc(size, PAGE_SIZE, base | gfp);
+	gfp = ion_account_gfp(base | gfp);
+	return cached ? alloc_pages(gfp, get_order(size)) :
+			ion_page_pool_alloc(size, PAGE_SIZE, gfp);
 }
 
 static void free_pages_of(struct page *page, size_t size, bool cached)
