@@ -7,8 +7,11 @@
 #include <linux/dma-buf.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/gfp.h>
+#include <linux/highmem.h>
 #include <linux/io.h>
 #include <linux/iosys-map.h>
+#include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -142,6 +145,7 @@ static int look_at_kernel(struct dma_buf *dmabuf, struct page_test_data *data)
 
 		pfns[i] = count_entry(pte, level, addr, data->kernel);
 	}
+	data->first = PFN_PHYS(pfns[0]);
 	look_at_user(data);
 	look_at_linear(data);
 out:
@@ -170,12 +174,59 @@ static int look(struct page_test_data *data)
 	return ret;
 }
 
+static bool begins_with(struct page *page, u64 word)
+{
+	u64 *vaddr = kmap_local_page(page);
+	bool found = *vaddr == word;
+
+	kunmap_local(vaddr);
+	return found;
+}
+
+/* As they come to whoever allocates them without having them cleared. */
+static int look_at_free(struct page_test_free_data *data)
+{
+	struct page *page, *next;
+	LIST_HEAD(pages);
+	int ret = 0;
+	u32 i;
+
+	data->marked = 0;
+	for (i = 0; i < data->pages; i++) {
+		page = alloc_page(GFP_HIGHUSER);
+		if (!page) {
+			ret = -ENOMEM;
+			break;
+		}
+		list_add(&page->lru, &pages);
+		data->marked += begins_with(page, data->word);
+	}
+	list_for_each_entry_safe(page, next, &pages, lru)
+		__free_page(page);
+	return ret;
+}
+
+static long page_test_free(struct page_test_free_data __user *arg)
+{
+	struct page_test_free_data data;
+	int ret;
+
+	if (copy_from_user(&data, arg, sizeof(data)))
+		return -EFAULT;
+	ret = look_at_free(&data);
+	if (!ret && copy_to_user(arg, &data, sizeof(data)))
+		ret = -EFAULT;
+	return ret;
+}
+
 static long page_test_ioctl(struct file *file, unsigned int cmd,
 			    unsigned long arg)
 {
 	struct page_test_data data;
 	int ret;
 
+	if (cmd == PAGE_TEST_FREE)
+		return page_test_free((void __user *)arg);
 	if (cmd != PAGE_TEST_LOOK)
 		return -ENOTTY;
 	if (copy_from_user(&data, (void __user *)arg, sizeof(data)))

@@ -23,6 +23,7 @@
  * @addr: where the caller has some of it mapped
  * @len: how much, in bytes; may be 0
  * @offset: of what part of the buffer
+ * @first: returns the physical address of the buffer's first byte
  * @user: returns the pages there, by kind
  * @kernel: returns those of dma_buf_vmap(), all of the buffer
  * @linear: returns those of the linear map, all of the buffer
@@ -33,11 +34,26 @@ struct page_test_data {
 	__u64 addr;
 	__u64 len;
 	__u64 offset;
+	__u64 first;
 	__u32 user[PAGE_TEST_KINDS];
 	__u32 kernel[PAGE_TEST_KINDS];
 	__u32 linear[PAGE_TEST_KINDS];
 };
 
 #define PAGE_TEST_LOOK _IOWR('p', 1, struct page_test_data)
+
+/**
+ * struct page_test_free_data - what is left in pages that are free
+ * @word: what to look for
+ * @pages: in how many
+ * @marked: returns how many of them begin with it
+ */
+struct page_test_free_data {
+	__u64 word;
+	__u32 pages;
+	__u32 marked;
+};
+
+#define PAGE_TEST_FREE _IOWR('p', 2, struct page_test_free_data)
 
 #endif
