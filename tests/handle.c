@@ -258,87 +258,6 @@ static void sync_takes_a_buffer(void **state)
 	ion_close(ion);
 }
 
-static void unknown_requests_are_refused(void **state)
-{
-	struct ion_custom_data custom = { .cmd = 1, .arg = 2 };
-	char arg[4096] = { 0 };
-	int ion = open_ion();
-
-	(void)state;
-	expect(request(ion, ION_IOC_CUSTOM, &custom), -ENOTTY);
-	for (int nr = 10; nr < 256; nr++)
-		expect(request(ion, _IOWR('I', nr, struct ion_fd_data), arg),
-		       -ENOTTY);
-	expect(request(ion, _IO('I', 0), arg), -ENOTTY);
-	expect(request(ion, _IOR('I', 1, int), arg), -ENOTTY);
-	expect(request(ion, _IOWR('J', 1, int), arg), -ENOTTY);
-	expect(sys(read(ion, arg, 1)), -EINVAL);
-	expect(sys(lseek(ion, 0, SEEK_SET)), -ESPIPE);
-	ion_close(ion);
-}
-
-static void bad_pointers_fault(void **state)
-{
-	static const unsigned long requests[] = {
-		ION_IOC_ALLOC, ION_IOC_FREE, ION_IOC_MAP, ION_IOC_SHARE,
-		ION_IOC_IMPORT, ION_IOC_SYNC, POINTER_FREE, POINTER_MAP,
-		POINTER_SHARE, POINTER_IMPORT, POINTER_SYNC, ION_IOC_NEW_ALLOC,
-		ION_IOC_HEAP_QUERY, ION_IOC_ABI_VERSION,
-	};
-	int ion = open_ion();
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
-		expect(request(ion, requests[i], NULL), -EFAULT);
-		expect(request(ion, requests[i], (void *)-PAGE), -EFAULT);
-	}
-	ion_close(ion);
-}
-
-/* A request that cannot answer has done nothing. */
-static void read_only_answers_leave_nothing(void **state)
-{
-	int ion = open_ion(), fds = open_descriptors(), fd, handle;
-	struct ion_allocation_data *alloc_data;
-	struct ion_fd_data *fd_data;
-	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	(void)state;
-	alloc_data = page;
-	*alloc_data = (struct ion_allocation_data){
-		.len = PAGE, .heap_id_mask = SYSTEM, .flags = CACHED,
-	};
-	expect(sys(mprotect(page, PAGE, PROT_READ)), 0);
-	expect(request(ion, ION_IOC_ALLOC, page), -EFAULT);
-	for (handle = 1; handle < 100; handle++)
-		expect(ion_free(ion, handle), -EINVAL);
-	expect(open_descriptors(), fds);
-
-	handle = alloc_ok(ion, SYSTEM, PAGE);
-	expect(sys(mprotect(page, PAGE, PROT_READ | PROT_WRITE)), 0);
-	fd_data = page;
-	fd_data->handle = handle;
-	expect(sys(mprotect(page, PAGE, PROT_READ)), 0);
-	expect(request(ion, ION_IOC_SHARE, page), -EFAULT);
-	expect(request(ion, ION_IOC_MAP, page), -EFAULT);
-	expect(open_descriptors(), fds);
-
-	expect(ion_share(ion, handle, &fd), 0);
-	expect(sys(mprotect(page, PAGE, PROT_READ | PROT_WRITE)), 0);
-	fd_data->fd = fd;
-	expect(sys(mprotect(page, PAGE, PROT_READ)), 0);
-	expect(request(ion, ION_IOC_IMPORT, page), -EFAULT);
-	expect(ion_free(ion, handle), 0);
-	expect(ion_free(ion, handle), -EINVAL);
-	expect(request(ion, ION_IOC_IMPORT, page), -EFAULT);
-	for (handle = 1; handle < 100; handle++)
-		expect(ion_free(ion, handle), -EINVAL);
-	close(fd);
-	munmap(page, PAGE);
-	ion_close(ion);
-}
-
 static void full_descriptor_table_is_reported(void **state)
 {
 	int ion = open_ion(), handle = alloc_ok(ion, SYSTEM, PAGE), fd = 77;
@@ -571,9 +490,6 @@ int main(void)
 		cmocka_unit_test(import_counts_references),
 		cmocka_unit_test(import_refuses_what_is_no_buffer),
 		cmocka_unit_test(sync_takes_a_buffer),
-		cmocka_unit_test(unknown_requests_are_refused),
-		cmocka_unit_test(bad_pointers_fault),
-		cmocka_unit_test(read_only_answers_leave_nothing),
 		cmocka_unit_test(full_descriptor_table_is_reported),
 		cmocka_unit_test(clients_are_apart),
 		cmocka_unit_test(pointer_handles_work_throughout),

@@ -69,7 +69,7 @@ static size_t free_memory(void)
 
 	sysinfo(&info);
 	size = info.freeram * info.mem_unit / 8 * 5;
-	return size < 512 * MiB ? size : 512 * MiB;
+	return size < 256 * MiB ? size : 256 * MiB;
 }
 
 /* As programs have it, then, since the kernel keeps that apart, as we do. */
@@ -81,7 +81,7 @@ static int mark_free_memory(void *arg)
 
 	(void)arg;
 	addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (addr == MAP_FAILED)
 		return 1;
 	mark(addr, size);

@@ -102,18 +102,6 @@ static void register_refuses_what_is_no_buffer(void **state)
 	close(pipes[1]);
 }
 
-static void unknown_requests_are_refused(void **state)
-{
-	struct fixture *f = *state;
-	char arg[4096] = { 0 };
-
-	for (int nr = 0; nr < 256; nr++) {
-		expect(request(f->vion, _IOR('v', nr, int), arg), -ENOTTY);
-		expect(request(f->vion, _IOW('v', nr, __u64), arg), -ENOTTY);
-		expect(request(f->vion, _IOW('I', nr, int), arg), -ENOTTY);
-	}
-}
-
 static void unregister_wants_the_registered_one(void **state)
 {
 	struct fixture *f = *state;
@@ -342,7 +330,6 @@ int main(void)
 		cmocka_unit_test(one_open_at_a_time),
 		cmocka_unit_test(nothing_works_without_a_buffer),
 		with_buffer(register_refuses_what_is_no_buffer),
-		with_buffer(unknown_requests_are_refused),
 		with_buffer(unregister_wants_the_registered_one),
 		with_buffer(register_again_replaces),
 		with_buffer(both_sides_see_one_memory),
