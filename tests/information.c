@@ -153,6 +153,8 @@ static void expect_clear(struct source from, const unsigned char *data,
 	};
 	size_t at = 0;
 
+	if (!*data && !memcmp(data, data + 1, size - 1))
+		return;
 	while (at < size && !data[at])
 		at++;
 	if (at < size && !dirty++)
