@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <linux/dma-heap.h>
 #include <linux/ion_test.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
@@ -1199,30 +1198,35 @@ static void calls_that_are_not_there(void **state)
 
 /* ---- arguments that change while they are read */
 
+/* In memory that it shares with who asks. */
 struct changer {
-	pthread_t thread;
-	atomic_uint *words;
-	atomic_bool stop;
+	atomic_uint words[MAX_ARG / 4];
 	atomic_ulong rounds;
 };
 
-static void *change(void *arg)
+static void change(struct changer *c)
 {
-	struct changer *c = arg;
 	const __u32 values[] = {
 		0, 1, 2, 3, PAGE + 1, UINT32_MAX, UINT32_MAX - 1, 1U << 31,
 		buffer, handle, EXISTING, O_CLOEXEC,
 	};
 	unsigned int random = 1;
 
-	while (!c->stop) {
-		for (unsigned int i = 0; i < MAX_ARG / 4; i++) {
+	for (;; c->rounds++) {
+		for (unsigned int i = 0; i < COUNT(c->words); i++) {
 			random = random * 1103515245 + 12345;
 			c->words[i] = values[(random >> 16) % COUNT(values)];
 		}
-		c->rounds++;
 	}
-	return NULL;
+}
+
+static pid_t start(struct changer *c)
+{
+	pid_t pid = expect_ok(sys(fork()));
+
+	if (!pid)
+		change(c);
+	return pid;
 }
 
 /* All that such a request can answer, however its fields are mixed. */
@@ -1252,33 +1256,32 @@ static void race(struct changer *c, const struct request *r)
 static void arguments_that_change(void **state)
 {
 	enum { ROUNDS = 20, TIMES = 20 };
-	void *shared = map(buffer, SIZE);
-	struct changer changer = { .words = shared };
+	struct changer *changer = map(buffer, SIZE);
+	pid_t pid = start(changer);
 
 	(void)state;
-	expect(pthread_create(&changer.thread, NULL, change, &changer), 0);
 	for (int i = 0; i < ROUNDS; i++) {
-		unsigned long rounds = changer.rounds;
+		unsigned long rounds = changer->rounds;
 		int client = ion, first = open_ion();
 
 		/* What comes of it goes with a client and with descriptors. */
 		ion = first;
 		expect(ion_import(ion, buffer, &handle), 0);
 		for (size_t r = 0; r < COUNT(requests) * TIMES; r++)
-			race(&changer, &requests[r / TIMES]);
-		while (changer.rounds == rounds)
+			race(changer, &requests[r / TIMES]);
+		while (changer->rounds == rounds)
 			sched_yield();
 		expect(sys(close_range(first + 1, ~0U, 0)), 0);
 		close(first);
 		ion = client;
 	}
-	changer.stop = true;
-	expect(pthread_join(changer.thread, NULL), 0);
+	expect(sys(kill(pid, SIGKILL)), 0);
+	expect(sys(waitpid(pid, NULL, 0)), pid);
 	expect(ion_import(ion, buffer, &handle), 0);
 	expect(ion_free(ion, handle), 0);
 	expect(state_now().bytes, SIZE);
 	expect(request(vion, VION_REGISTER_ION, &buffer), 0);
-	munmap(shared, SIZE);
+	munmap(changer, SIZE);
 }
 
 /* ---- the log */
