@@ -6,7 +6,9 @@
  * tree.
  */
 #include <dirent.h>
+#include <limits.h>
 #include <linux/dma-heap.h>
+#include <linux/futex.h>
 #include <linux/ion_test.h>
 #include <pthread.h>
 #include <sched.h>
@@ -60,7 +62,7 @@ static struct {
 	long came[MOST_RACERS];		/* each one's answer in this round */
 	unsigned long won[MOST_RACERS], lost[MOST_RACERS];
 	int descriptors;
-	long bytes;
+	long long bytes;
 
 	int ion, other, vion, device, node, null, memfd, heap_test;
 	int handle, guess, imported, fd, fds[2];
@@ -87,7 +89,7 @@ static unsigned int dice(unsigned int sides)
 	return seed % sides;
 }
 
-/* Spins, for there is nothing as punctual; not for long, there are two CPUs. */
+/* Spins at first, for there is nothing as punctual. */
 static void meet(void)
 {
 	unsigned int now = generation;
@@ -95,18 +97,18 @@ static void meet(void)
 	if (++arrived == s.racers) {
 		arrived = 0;
 		generation++;
+		syscall(SYS_futex, &generation, FUTEX_WAKE, INT_MAX);
 		return;
 	}
 	for (unsigned int i = 0; generation == now && !over; i++)
-		if (i > 200)
-			sched_yield();
+		if (i > 500)
+			syscall(SYS_futex, &generation, FUTEX_WAIT, now, NULL);
 }
 
 /* As often some nanoseconds as some hundred microseconds. */
 static void dawdle(void)
 {
-	for (volatile unsigned int i = dice(1U << dice(15)); i; i--)
-		;
+	spin(dice(1U << dice(15)));
 	if (!dice(64))
 		sched_yield();
 }
@@ -161,16 +163,6 @@ static bool all_was_seen(void)
 	return true;
 }
 
-static long counted_bytes(void)
-{
-	FILE *file = fopen(DEBUGFS "buffers", "r");
-	long bytes = -1;
-
-	expect(file && fscanf(file, "counted: %ld", &bytes) == 1, 1);
-	fclose(file);
-	return bytes;
-}
-
 static int begin_race(void **state)
 {
 	memset(&s, 0, sizeof(s));
@@ -209,6 +201,8 @@ static int end_race(void **state)
 	if (over)
 		return 0;
 	over = true;
+	generation++;
+	syscall(SYS_futex, &generation, FUTEX_WAKE, INT_MAX);
 	for (unsigned int i = 1; i < s.racers; i++)
 		pthread_join(threads[i], NULL);
 	munmap(s.addr, 2 * LARGE);
@@ -949,32 +943,31 @@ static void on_fault(int signal)
 	siglongjmp(faulted, 1);
 }
 
-/* The load itself. */
-static long touch_it(void)
+/* The load or the store itself; no other thread does. */
+static long access_it(bool store)
 {
 	struct sigaction action = { .sa_handler = on_fault }, old;
-	volatile long ret = -EFAULT;
+	long ret;
 
-	/* Of the threads no other does. */
 	sigaction(SIGSEGV, &action, &old);
-	if (!sigsetjmp(faulted, 1))
+	if (sigsetjmp(faulted, 1))
+		ret = -EFAULT;
+	else if (store)
+		ret = memset(s.addr, stamp_of_round(), SIZE) ? 0 : WRONG;
+	else
 		ret = is_all(s.addr, SIZE, stamp_of_round()) ? 0 : WRONG;
 	sigaction(SIGSEGV, &old, NULL);
 	return ret;
 }
 
+static long touch_it(void)
+{
+	return access_it(false);
+}
+
 static long store_it(void)
 {
-	struct sigaction action = { .sa_handler = on_fault }, old;
-	volatile long ret = -EFAULT;
-
-	sigaction(SIGSEGV, &action, &old);
-	if (!sigsetjmp(faulted, 1)) {
-		memset(s.addr, stamp_of_round(), SIZE);
-		ret = 0;
-	}
-	sigaction(SIGSEGV, &old, NULL);
-	return ret;
+	return access_it(true);
 }
 
 /* What one system call reads of it is the buffer, if it is as long. */
@@ -1300,7 +1293,7 @@ static int die_while_requesting(void *unused)
 
 static void exit_during_requests(void **state)
 {
-	long bytes = counted_bytes();
+	long long bytes = counted_bytes();
 
 	(void)state;
 	memset(&s, 0, sizeof(s));
@@ -1316,53 +1309,53 @@ static void exit_during_requests(void **state)
 #define LATE_BY(step, ...) { step, { __VA_ARGS__ } }
 
 #define CLOSE_RACE(what) {						\
-	"close_against_" #what, 80, begin_client, {			\
+	"close_against_" #what, 40, begin_client, {			\
 		ALWAYS(close_client), LATE_BY(req_ ## what, -EBADF, -ENOTTY),\
 	}, end_client }
 #define VION_RACE(what, ...) {						\
-	"close_against_vion_" #what, 60, begin_vion, {			\
+	"close_against_vion_" #what, 30, begin_vion, {			\
 		ALWAYS(close_vion), LATE_BY(vion_ ## what, -EBADF, __VA_ARGS__),\
 	}, end_vion }
 #define IMPORTER_RACE(what, ...) {					\
-	"close_against_importer_" #what, 60, begin_importer, {		\
+	"close_against_importer_" #what, 30, begin_importer, {		\
 		ALWAYS(close_node), LATE_BY(importer_ ## what, -EBADF, -ENOTTY),\
 	}, end_importer }
 #define UNMAP_RACE(what, ...) {						\
-	"munmap_against_" #what, 60, begin_mapped, {			\
+	"munmap_against_" #what, 30, begin_mapped, {			\
 		ALWAYS(unmap_it), LATE_BY(what, __VA_ARGS__), ALWAYS(close_it),	\
 	}, end_mapped }
 
 static const struct race races[] = {
-	{ "free_against_share", 200, begin_last_handle, {
+	{ "free_against_share", 100, begin_last_handle, {
 		ALWAYS(free_handle), LATE_BY(share_handle, -EINVAL),
 	}, end_freed },
-	{ "free_against_map_and_share", 200, begin_last_handle, {
+	{ "free_against_map_and_share", 100, begin_last_handle, {
 		ALWAYS(free_handle), LATE_BY(map_handle, -EINVAL),
 		LATE_BY(share_handle, -EINVAL),
 	}, end_freed },
-	{ "free_against_import", 200, begin_handle, {
+	{ "free_against_import", 100, begin_handle, {
 		ALWAYS(free_handle), LATE_BY(import_handle, LATE),
 	}, end_imported },
-	{ "free_against_free", 200, begin_last_handle, {
+	{ "free_against_free", 100, begin_last_handle, {
 		LATE_BY(free_handle, -EINVAL), LATE_BY(free_handle, -EINVAL),
 	}, end_freed_once },
-	{ "free_against_free_of_two_references", 200, begin_two_references, {
+	{ "free_against_free_of_two_references", 100, begin_two_references, {
 		LATE_BY(free_handle, -EINVAL), LATE_BY(free_handle, -EINVAL),
 		LATE_BY(free_handle, -EINVAL), LATE_BY(share_handle, -EINVAL),
 	}, end_freed_twice },
-	{ "free_against_unanswered_alloc", 200, begin_alloc, {
+	{ "free_against_unanswered_alloc", 100, begin_alloc, {
 		ALWAYS(alloc_unanswered), LATE_BY(free_guess, -EINVAL),
 	}, end_guessed_alloc },
-	{ "free_against_unanswered_import", 200, begin_import, {
+	{ "free_against_unanswered_import", 100, begin_import, {
 		ALWAYS(import_unanswered), LATE_BY(free_guess, -EINVAL),
 	}, end_guessed_import },
-	{ "free_against_failing_alloc", 150, begin_failing_alloc, {
+	{ "free_against_failing_alloc", 80, begin_failing_alloc, {
 		ALWAYS(fail_to_alloc), ALWAYS(never_free_guess), ALWAYS(never_share_guess),
 	}, end_failed },
-	{ "free_against_failing_import", 150, begin_failing_import, {
+	{ "free_against_failing_import", 80, begin_failing_import, {
 		ALWAYS(fail_to_import), ALWAYS(never_free_guess), ALWAYS(never_share_guess),
 	}, end_failed_import },
-	{ "free_in_a_loop_while_the_kernel_holds", 150, begin_held, {
+	{ "free_in_a_loop_while_the_kernel_holds", 80, begin_held, {
 		ALWAYS(free_in_a_loop), ALWAYS(free_in_a_loop), ALWAYS(read_held),
 		LATE_BY(share_handle, -EINVAL),
 	}, end_held },
@@ -1373,35 +1366,35 @@ static const struct race races[] = {
 	CLOSE_RACE(version),
 	VION_RACE(register, -ENOTTY), VION_RACE(unregister, -ENOTTY),
 	VION_RACE(read, LATE), VION_RACE(write, 0),
-	{ "close_against_dma_heap_alloc", 200, begin_node, {
+	{ "close_against_dma_heap_alloc", 100, begin_node, {
 		ALWAYS(close_node), LATE_BY(node_alloc, -EBADF, -ENOTTY),
 	}, end_node },
 	IMPORTER_RACE(reads_by_dma), IMPORTER_RACE(reads_by_kernel),
 
-	{ "register_against_read", 60, begin_registered, {
+	{ "register_against_read", 40, begin_registered, {
 		ALWAYS(register_other), LATE_BY(read_one, LATE),
 	}, end_registered },
-	{ "register_against_read_of_what_goes", 60, begin_registered_alone, {
+	{ "register_against_read_of_what_goes", 40, begin_registered_alone, {
 		ALWAYS(register_other), LATE_BY(read_one, LATE),
 	}, end_registered_alone },
-	{ "register_against_write", 60, begin_registered, {
+	{ "register_against_write", 40, begin_registered, {
 		ALWAYS(register_other), ALWAYS(write_one), ALWAYS(write_one),
 	}, end_registered },
-	{ "unregister_against_read", 60, begin_registered, {
+	{ "unregister_against_read", 40, begin_registered, {
 		ALWAYS(unregister_first), LATE_BY(read_one, -ENXIO),
 	}, end_registered },
-	{ "unregister_against_write", 60, begin_registered, {
+	{ "unregister_against_write", 40, begin_registered, {
 		ALWAYS(unregister_first), LATE_BY(write_one, -ENXIO),
 	}, end_registered },
-	{ "register_against_unregister_and_read", 60, begin_registered, {
+	{ "register_against_unregister_and_read", 40, begin_registered, {
 		ALWAYS(register_other), LATE_BY(unregister_first, -EINVAL, -ENXIO),
 		LATE_BY(unregister_other, -EINVAL, -ENXIO),
 		LATE_BY(read_one, -ENXIO, LATE),
 	}, end_registered },
-	{ "unregister_against_seek_and_poll", 60, begin_registered, {
+	{ "unregister_against_seek_and_poll", 40, begin_registered, {
 		ALWAYS(unregister_first), LATE_BY(seek_one, -ENXIO), ALWAYS(poll_one),
 	}, end_registered },
-	{ "set_fd_against_dma", 40, begin_importer, {
+	{ "set_fd_against_dma", 30, begin_importer, {
 		ALWAYS(importer_lets_go), LATE_BY(importer_reads_by_dma, -EINVAL),
 		LATE_BY(importer_reads_by_kernel, -EINVAL),
 	}, end_importer_open },
@@ -1413,34 +1406,34 @@ static const struct race races[] = {
 	UNMAP_RACE(fork_it, -EFAULT), UNMAP_RACE(map_it_elsewhere, -EBADF),
 	UNMAP_RACE(unmap_it, 0), UNMAP_RACE(use_the_pool, 0),
 	UNMAP_RACE(report_on_all, 0),
-	{ "munmap_against_free", 60, begin_mapped, {
+	{ "munmap_against_free", 40, begin_mapped, {
 		ALWAYS(unmap_it), ALWAYS(free_it), ALWAYS(close_it),
 	}, end_mapped_freed },
-	{ "munmap_against_vion_read", 60, begin_mapped_vion, {
+	{ "munmap_against_vion_read", 40, begin_mapped_vion, {
 		ALWAYS(unmap_it), LATE_BY(vion_reads_into_it, -EFAULT), ALWAYS(close_it),
 	}, end_mapped_vion },
-	{ "munmap_against_vion_write", 60, begin_mapped_vion, {
+	{ "munmap_against_vion_write", 40, begin_mapped_vion, {
 		ALWAYS(unmap_it), LATE_BY(vion_writes_from_it, -EFAULT),
 		ALWAYS(close_it),
 	}, end_mapped_vion },
 
-	{ "heap_removal_against_alloc", 60, begin_heap, {
+	{ "heap_removal_against_alloc", 40, begin_heap, {
 		LATE_BY(remove_heap, -EBUSY), LATE_BY(alloc_from_heap, -ENODEV),
 	}, end_heap },
-	{ "heap_removal_against_its_node", 60, begin_heap, {
+	{ "heap_removal_against_its_node", 40, begin_heap, {
 		LATE_BY(remove_heap, -EBUSY),
 		LATE_BY(alloc_from_heap_node, -ENOENT, -ENODEV),
 	}, end_heap },
-	{ "heap_removal_against_reports", 60, begin_heap, {
+	{ "heap_removal_against_reports", 40, begin_heap, {
 		LATE_BY(remove_heap, -EBUSY), LATE_BY(report_on_heap, -ENOENT),
 		ALWAYS(report_on_buffers), LATE_BY(alloc_from_heap, -ENODEV),
 	}, end_heap },
 
-	{ "attachment_against_sync_and_reports", 60, begin_shared, {
+	{ "attachment_against_sync_and_reports", 40, begin_shared, {
 		ALWAYS(attach_and_detach), ALWAYS(sync_it), ALWAYS(sync_range),
 		ALWAYS(report_on_buffers),
 	}, end_shared },
-	{ "clients_against_reports", 60, begin_shared, {
+	{ "clients_against_reports", 40, begin_shared, {
 		ALWAYS(be_a_client), ALWAYS(be_a_client), ALWAYS(report_on_all),
 	}, end_shared },
 	{ "pool_users", 40, begin_shared, {

@@ -223,6 +223,65 @@ static inline int open_descriptors(void)
 	return n;
 }
 
+/* What all buffers that live take of their heaps. */
+static inline long long counted_bytes(void)
+{
+	FILE *file = fopen("/sys/kernel/debug/ion/buffers", "re");
+	long long bytes = -1;
+
+	expect(file && fscanf(file, "counted: %lld", &bytes) == 1, true);
+	fclose(file);
+	return bytes;
+}
+
+union control {
+	char space[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+/* Hands a descriptor on through a Unix socket. */
+static inline void send_fd(int sock, int fd)
+{
+	char byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	union control control = { .space = { 0 } };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	expect(sys(sendmsg(sock, &msg, 0)), 1);
+}
+
+static inline int receive_fd(int sock)
+{
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	union control control;
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	expect(sys(recvmsg(sock, &msg, 0)), 1);
+	assert_non_null(CMSG_FIRSTHDR(&msg));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+/* For some turns, and nothing else happens. */
+static inline void spin(unsigned int turns)
+{
+	while (turns--)
+		asm volatile("");
+}
+
 /* For the summary of tests/run, which adds up what has the same name. */
 static inline void sum_up(unsigned long n, const char *what)
 {
