@@ -1336,10 +1336,10 @@ static const struct race races[] = {
 	{ "free_against_import", 100, begin_handle, {
 		ALWAYS(free_handle), LATE_BY(import_handle, LATE),
 	}, end_imported },
-	{ "free_against_free", 100, begin_last_handle, {
+	{ "free_against_free", 400, begin_last_handle, {
 		LATE_BY(free_handle, -EINVAL), LATE_BY(free_handle, -EINVAL),
 	}, end_freed_once },
-	{ "free_against_free_of_two_references", 100, begin_two_references, {
+	{ "free_against_free_of_two_references", 400, begin_two_references, {
 		LATE_BY(free_handle, -EINVAL), LATE_BY(free_handle, -EINVAL),
 		LATE_BY(free_handle, -EINVAL), LATE_BY(share_handle, -EINVAL),
 	}, end_freed_twice },
