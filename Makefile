@@ -4,6 +4,8 @@
 #                       running kernel where its headers are installed
 # make demo             boot a real kernel in a VM and share a buffer there
 # make check            all tests and lint, on every kernel that we support
+# make fuzz             random operations on the debug kernel, until stopped
+#                       or until one goes wrong         [FUZZ=, its options]
 # make install          library, headers, .pc files and udev rules
 #                       [DESTDIR= PREFIX=]
 # make modules          the kernel modules              [KERNELDIR=]
@@ -33,7 +35,7 @@ PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
 	$(B)/examples/invert
 # What has no use for a 32-bit build: it is not about the ABI.
-ONLY_64 := module accounting information races storms
+ONLY_64 := module accounting information races storms fuzz
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
 TESTS += $(addsuffix 32,$(filter-out $(addprefix %/,$(ONLY_64)),$(TESTS)))
 
@@ -95,8 +97,10 @@ $(B)/examples/%: %.c $(B)/lib/libion.a
 
 $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
 		$(B)/lib/libion.a -lcmocka -lpthread
+
+$(B)/tests/fuzz: $(wildcard tests/fuzz/*)
 
 # The same tests as 32-bit programs, with a cmocka that is not installed.
 M32 = -m32 -D_FILE_OFFSET_BITS=64
@@ -178,6 +182,17 @@ check:
 	@vm/packages $(CHECK_PACKAGES)
 	@tests/run
 
+# As tests/run boots it.
+fuzz:
+	@vm/packages $(CHECK_PACKAGES)
+	@$(MAKE) -s $(B)/tests/fuzz
+	@$(MAKE) -s test_modules KERNELDIR=$$(vm/kernel debug)/headers
+	@vm/run --kernel debug --mem 2048 --timeout 0 --append \
+		'memmap=32M$$0x30000000 cma=64M init_on_alloc=0' \
+		--param ion.carveout=frames:0x30000000:16M \
+		--param ion.chunk=tiles:0x31000000:16M:64K \
+		$(B)/tests/fuzz $(or $(FUZZ),--endless)
+
 clean:
 	rm -rf $(B)
 
@@ -186,6 +201,6 @@ clean:
 FORCE:
 
 .PHONY: all lib examples tests install modules test_modules modules_install \
-	demo check clean
+	demo check fuzz clean
 .DELETE_ON_ERROR:
 .SECONDARY: $(B)/lib/ion32.o
