@@ -308,32 +308,37 @@ static const struct vm_operations_struct vma_ops = {
 };
 
 /*
- * x86 ties the memory type of set-aside memory to a mapping that is made in one
- * go, and forgets to untie it when that is unmapped in parts: so the first page
- * is mapped by itself. The type is settled already, by the heap's mapping.
+ * x86 ties the memory type to a mapping that is made in one go. It forgets to
+ * untie it when that is unmapped in parts, and warns when it cannot be made for
+ * want of page tables: so the first page is mapped by itself. The type is settled
+ * already, by the linear map or by the heap's mapping.
  */
-static size_t mappable_at_once(struct ion_buffer *buffer,
-			       struct vm_area_struct *vma, unsigned long addr)
+static int map_first(struct vm_area_struct *vma, unsigned long pfn)
 {
-	if (buffer->heap->set_aside && addr == vma->vm_start)
-		return PAGE_SIZE;
-	return vma->vm_end - addr;
+	ion_set_pfnmap(vma);
+	return vmf_insert_pfn_prot(vma, vma->vm_start, pfn,
+				   vma->vm_page_prot) == VM_FAULT_NOPAGE ?
+		       0 : -ENOMEM;
 }
 
-static int map_sg(struct ion_buffer *buffer, struct vm_area_struct *vma,
-		  unsigned long *addr, struct scatterlist *sg, size_t skip)
+static int map_sg(struct vm_area_struct *vma, unsigned long *addr,
+		  struct scatterlist *sg, size_t skip)
 {
-	int ret = 0;
+	unsigned long pfn = PHYS_PFN(sg_phys(sg) + skip);
+	size_t len = min(sg->length - skip, vma->vm_end - *addr);
+	int ret;
 
-	while (!ret && skip < sg->length && *addr < vma->vm_end) {
-		size_t len = min(sg->length - skip,
-				 mappable_at_once(buffer, vma, *addr));
-
-		ret = remap_pfn_range(vma, *addr, PHYS_PFN(sg_phys(sg) + skip),
-				      len, vma->vm_page_prot);
-		*addr += len;
-		skip += len;
+	if (*addr == vma->vm_start) {
+		ret = map_first(vma, pfn);
+		if (ret)
+			return ret;
+		*addr += PAGE_SIZE;
+		len -= PAGE_SIZE;
+		pfn++;
 	}
+	ret = len ? remap_pfn_range(vma, *addr, pfn, len, vma->vm_page_prot) :
+		    0;
+	*addr += len;
 	return ret;
 }
 
@@ -359,7 +364,7 @@ static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 			skip -= sg->length;
 			continue;
 		}
-		ret = map_sg(buffer, vma, &addr, sg, skip);
+		ret = map_sg(vma, &addr, sg, skip);
 		if (ret)
 			return ret;
 		if (addr == vma->vm_end)
