@@ -5,7 +5,7 @@
  */
 #include <linux/dma-heap.h>
 
-#include "test.h"
+#include "importers.h"
 
 static const char *const nodes[] = {
 	"/dev/dma_heap/ion_system",
@@ -157,7 +157,7 @@ static void full_descriptor_table_is_reported(void **state)
 {
 	(void)state;
 	for_each_heap(heap) {
-		int held[1024], n = 0, fd = 77;
+		int held[1024], n = 0, fd = 77, buffers = living_buffers();
 
 		while (n < 1024 && (held[n] = dup(0)) >= 0)
 			n++;
@@ -165,8 +165,33 @@ static void full_descriptor_table_is_reported(void **state)
 		expect(fd, 77);
 		while (n--)
 			close(held[n]);
+		expect(living_buffers(), buffers);
 		expect(alloc(heap, PAGE, O_RDWR, &fd), 0);
 		close(fd);
+	}
+}
+
+static void a_read_only_answer_leaves_nothing(void **state)
+{
+	const struct dma_heap_allocation_data data = {
+		.len = PAGE, .fd_flags = O_RDWR | O_CLOEXEC,
+	};
+	int buffers = living_buffers(), fds = open_descriptors();
+
+	(void)state;
+	for_each_heap(heap) {
+		void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		/* The kernel's own leaves a descriptor behind. */
+		if (!ours(node))
+			continue;
+		memcpy(page, &data, sizeof(data));
+		expect(sys(mprotect(page, PAGE, PROT_READ)), 0);
+		expect(request(heap, DMA_HEAP_IOCTL_ALLOC, page), -EFAULT);
+		expect(open_descriptors(), fds + 1);
+		expect(living_buffers(), buffers);
+		munmap(page, PAGE);
 	}
 }
 
@@ -178,6 +203,7 @@ int main(void)
 		cmocka_unit_test(bad_requests_are_refused),
 		cmocka_unit_test(buffers_go_to_ion_and_vion),
 		cmocka_unit_test(full_descriptor_table_is_reported),
+		cmocka_unit_test(a_read_only_answer_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

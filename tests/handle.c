@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The handle ABI of /dev/ion, request by request, error by error. */
-#include "test.h"
+#include "importers.h"
 
 /* The same requests as callers with pointer handles see them. */
 struct pointer_fd_data {
@@ -264,7 +264,11 @@ static void full_descriptor_table_is_reported(void **state)
 	struct ion_new_allocation_data data = {
 		.len = PAGE, .heap_id_mask = SYSTEM, .fd = 77,
 	};
-	int held[1024], n = 0;
+	struct ion_fd_data map_data = { .handle = handle, .fd = 77 };
+	struct pointer_fd_data pointer = {
+		.handle = (void *)(uintptr_t)handle, .fd = 77,
+	};
+	int held[1024], n = 0, buffers = living_buffers();
 
 	(void)state;
 	while (n < 1024 && (held[n] = dup(0)) >= 0)
@@ -273,10 +277,16 @@ static void full_descriptor_table_is_reported(void **state)
 	expect(ion_share(ion, handle, &fd), -EMFILE);
 	expect(ion_alloc_fd(ion, PAGE, 0, SYSTEM, 0, &fd), -EMFILE);
 	expect(request(ion, ION_IOC_NEW_ALLOC, &data), -EMFILE);
+	expect(request(ion, ION_IOC_MAP, &map_data), -EMFILE);
+	expect(request(ion, POINTER_SHARE, &pointer), -EMFILE);
+	expect(request(ion, POINTER_MAP, &pointer), -EMFILE);
 	expect(fd, 77);
 	expect(data.fd, 77);
+	expect(map_data.fd, 77);
+	expect(pointer.fd, 77);
 	while (n--)
 		close(held[n]);
+	expect(living_buffers(), buffers);
 	expect(ion_share(ion, handle, &fd), 0);
 	close(fd);
 	ion_close(ion);
