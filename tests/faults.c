@@ -1068,7 +1068,7 @@ static void load_walk(const struct module *module)
 	do {
 		last = walk.hits;
 		load_step(module, n, &walk);
-		n += n < 20 ? 1 : module->stride;
+		n += n < 10 ? 1 : module->stride;
 	} while (walk.hits != last);
 	if (getenv("VERBOSE"))
 		printf("# load %s: up to %d, %d hits, %d refused\n",
@@ -1087,10 +1087,10 @@ static void write_file(const char *path, const char *value)
 static void loading_may_fail(void **state)
 {
 	const struct module ion = {
-		"kernel/ion/ion", "ion", ion_params, "/dev/ion", 7,
+		"kernel/ion/ion", "ion", ion_params, "/dev/ion", 17,
 	};
 	static const struct module vion = {
-		"kernel/vion/vion", "vion", "", "/dev/vion_dev", 3,
+		"kernel/vion/vion", "vion", "", "/dev/vion_dev", 7,
 	};
 
 	(void)state;
