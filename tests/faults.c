@@ -181,20 +181,20 @@ static bool disarm(enum failing mode)
 static struct range find_our_text(void)
 {
 	struct range range = { ULONG_MAX, 0 };
-	FILE *file = fopen("/proc/modules", "r");
-	unsigned long size, start;
-	char line[512], name[64];
+	FILE *file = fopen("/proc/kallsyms", "r");
+	char line[512], type, module[64];
+	unsigned long addr;
 
 	assert_non_null(file);
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%63s %lu %*s %*s %*s %lx", name, &size,
-			   &start) != 3 ||
-		    (strcmp(name, "ion") && strcmp(name, "vion")))
+		if (sscanf(line, "%lx %c %*s %63s", &addr, &type,
+			   module) != 3 || (type != 't' && type != 'T') ||
+		    (strcmp(module, "[ion]") && strcmp(module, "[vion]")))
 			continue;
-		if (start < range.start)
-			range.start = start;
-		if (start + size > range.end)
-			range.end = start + size;
+		if (addr < range.start)
+			range.start = addr;
+		if (addr >= range.end)
+			range.end = page_up(addr + 1);
 	}
 	fclose(file);
 	assert_true(range.start < range.end);
@@ -931,6 +931,9 @@ static void any_user_copy_may_fail(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(calls); i++) {
+		/* What is copied there is heap_test's, which may lie between. */
+		if (calls[i].gives == A_HEAP)
+			continue;
 		walk_and_tell(&calls[i], ONE_COPY, &walk);
 		expect(walk.hits, calls[i].copies);
 		expect(walk.refused, calls[i].copies);
