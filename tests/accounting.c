@@ -211,52 +211,22 @@ static void past_the_cgroup_is_past_the_end(void **state)
 	ion_close(ion);
 }
 
-static int pass_on(int socket)
-{
-	char byte = 0;
-	struct iovec iov = { &byte, 1 };
-	union {
-		struct cmsghdr head;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	int ion = ion_open(), fd;
-
-	if (ion_alloc_fd(ion, BUFFER, 0, SYSTEM, CACHED, &fd))
-		return 1;
-	control.head = (struct cmsghdr){
-		.cmsg_len = CMSG_LEN(sizeof(fd)), .cmsg_level = SOL_SOCKET,
-		.cmsg_type = SCM_RIGHTS,
-	};
-	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
-	return sendmsg(socket, &msg, 0) == 1 ? 0 : 1;
-}
-
 static int pass_from_group(void *arg)
 {
 	enter(NULL);
-	return pass_on(*(int *)arg);
+	send_fd(*(int *)arg, alloc_fd(open_ion(), SYSTEM, BUFFER));
+	return 0;
 }
 
 /* It is whose process allocated it, whoever has it by now. */
 static void the_charge_outlives_the_process(void **state)
 {
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
 	int sockets[2], fd;
 
 	(void)state;
 	expect(sys(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets)), 0);
 	expect(end_of(pass_from_group, &sockets[1]), 0);
-	expect(sys(recvmsg(sockets[0], &msg, 0)), 1);
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	fd = receive_fd(sockets[0]);
 	expect_charge("without the process", charged(), BUFFER);
 	close(fd);
 	expect_charge("without the buffer", charged(), 0);

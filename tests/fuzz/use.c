@@ -130,11 +130,6 @@ bool do_fence(void)
 
 /* ---- sockets */
 
-union control {
-	char bytes[CMSG_SPACE(sizeof(int))];
-	struct cmsghdr header;
-};
-
 void open_sockets(void)
 {
 	expect(sys(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
@@ -155,12 +150,6 @@ bool do_send(void)
 {
 	struct descriptor *descriptor = any(m.descriptors, buffer);
 	struct descriptor *sent = room(m.sent, buffer);
-	union control control = {};
-	struct iovec iov = { .iov_base = "x", .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
 
 	if (!sent) {
 		say("close the sockets");
@@ -172,12 +161,7 @@ bool do_send(void)
 		return false;
 	say("send descriptor %d of buffer %d",
 	    index_of(m.descriptors, descriptor), number_of(descriptor->buffer));
-	control.header = (struct cmsghdr) {
-		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-		.cmsg_len = CMSG_LEN(sizeof(int)),
-	};
-	memcpy(CMSG_DATA(&control.header), &descriptor->fd, sizeof(int));
-	agree(sys(sendmsg(sockets[0], &message, 0)), 1);
+	send_fd(sockets[0], descriptor->fd);
 	*sent = *descriptor;
 	hold(sent->buffer);
 	return true;
@@ -186,13 +170,6 @@ bool do_send(void)
 bool do_receive(void)
 {
 	struct descriptor sent = m.sent[0];
-	union control control = {};
-	char byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
 	int fd;
 
 	if (!sent.buffer || !room(m.descriptors, buffer))
@@ -200,8 +177,7 @@ bool do_receive(void)
 	say("receive");
 	memmove(m.sent, m.sent + 1, sizeof(m.sent) - sizeof(m.sent[0]));
 	m.sent[COUNT(m.sent) - 1].buffer = NULL;
-	agree(sys(recvmsg(sockets[1], &message, MSG_CMSG_CLOEXEC)), 1);
-	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	fd = receive_fd(sockets[1]);
 	new_descriptor(sent.buffer, fd);
 	return true;
 }
