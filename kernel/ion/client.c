@@ -10,6 +10,7 @@
 #include <linux/fcntl.h>
 #include <linux/iosys-map.h>
 #include <linux/limits.h>
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
@@ -87,6 +88,7 @@ static struct ion_handle *find_buffer(struct ion_client *client,
 				      struct rb_node **parent,
 				      struct rb_node ***link)
 {
+	lockdep_assert_held(&client->lock);
 	*link = &client->buffers.rb_node;
 	*parent = NULL;
 
@@ -107,6 +109,7 @@ static struct ion_handle *find_id(struct ion_client *client, int id)
 {
 	struct ion_handle *handle;
 
+	lockdep_assert_held(&client->lock);
 	if (id <= 0)
 		return NULL;
 	handle = xa_load(&client->handles, id);
@@ -125,6 +128,7 @@ static void remove_if_unused(struct ion_handle *handle)
 {
 	struct ion_client *client = handle->client;
 
+	lockdep_assert_held(&client->lock);
 	if (handle->users || handle->pins)
 		return;
 	rb_erase(&handle->node, &client->buffers);

@@ -9,6 +9,7 @@
 
 #include <linux/bitmap.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -104,6 +105,7 @@ static struct page *take(struct pool_block *block, unsigned long count,
 {
 	unsigned long size = 1UL << block->order, at;
 
+	lockdep_assert_held(&lock);
 	at = bitmap_find_next_zero_area(block->taken, size, 0, count,
 					align - 1);
 	if (at + count > size)
@@ -133,9 +135,10 @@ static struct page *take_from_pool(unsigned long count, unsigned long align)
 	return page;
 }
 
-/* All of it waits; the lock is held. */
+/* All of it waits. */
 static void add_block(struct pool_block *block)
 {
+	lockdep_assert_held(&lock);
 	list_add(&block->node, &blocks);
 	idle += 1UL << block->order;
 }

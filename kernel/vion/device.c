@@ -9,6 +9,7 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/ion.h>
+#include <linux/lockdep.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -158,16 +159,18 @@ static size_t copy_pieces(void *vaddr, size_t len, struct iov_iter *iter)
 	return done;
 }
 
-/* Copies what fits. Called with the file's lock held for reading. */
-static ssize_t copy(struct vion_buffer *buffer, struct kiocb *iocb,
+/* Copies what fits. */
+static ssize_t copy(struct vion_file *vion, struct kiocb *iocb,
 		    struct iov_iter *iter)
 {
+	struct vion_buffer *buffer = &vion->buffer;
 	bool write = iov_iter_rw(iter) == WRITE;
 	enum dma_data_direction dir = write ? DMA_BIDIRECTIONAL :
 					      DMA_FROM_DEVICE;
 	size_t len, done;
 	int ret;
 
+	lockdep_assert_held_read(&vion->lock);
 	if (!buffer->handle)
 		return -ENXIO;
 	if (!iov_iter_count(iter))
@@ -196,7 +199,7 @@ static ssize_t vion_rw_iter(struct kiocb *iocb, struct iov_iter *iter)
 	ret = down_read_killable(&vion->lock);
 	if (ret)
 		return ret;
-	ret = copy(&vion->buffer, iocb, iter);
+	ret = copy(vion, iocb, iter);
 	up_read(&vion->lock);
 	return ret;
 }

@@ -38,8 +38,8 @@ struct ion_test_rw_data {
 /*
  * Copy through the DMA addresses of an attachment. EINVAL: no buffer is set, or
  * not all of the range is in it. EFAULT: a bad pointer, after which a part may
- * have been copied. EOPNOTSUPP: behind an IOMMU, where a DMA address does not
- * tell the memory.
+ * have been copied, and some of a write be zero. EOPNOTSUPP: behind an IOMMU,
+ * where a DMA address does not tell the memory.
  */
 #define ION_IOC_TEST_DMA_MAPPING \
 	_IOW(ION_IOC_MAGIC, 0xf1, struct ion_test_rw_data)
