@@ -269,7 +269,7 @@ static inline int receive_fd(int sock)
 	};
 	int fd;
 
-	expect(sys(recvmsg(sock, &msg, 0)), 1);
+	expect(sys(recvmsg(sock, &msg, MSG_CMSG_CLOEXEC)), 1);
 	assert_non_null(CMSG_FIRSTHDR(&msg));
 	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
 	return fd;
