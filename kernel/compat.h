@@ -78,18 +78,6 @@ static inline void ion_set_dma_coherent(struct device *dev)
 #endif
 }
 
-/* What remap_pfn_range() makes of a mapping. */
-static inline void ion_set_pfnmap(struct vm_area_struct *vma)
-{
-	unsigned long flags = VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
-	vma->vm_flags |= flags;
-#else
-	vm_flags_set(vma, flags);
-#endif
-}
-
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
 #define ion_assign_str(dst, src) __assign_str(dst, src)
 #else

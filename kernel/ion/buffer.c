@@ -12,6 +12,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/swiotlb.h>
@@ -307,38 +308,54 @@ static const struct vm_operations_struct vma_ops = {
 	.close = vma_close,
 };
 
-/*
- * x86 ties the memory type to a mapping that is made in one go. It forgets to
- * untie it when that is unmapped in parts, and warns when it cannot be made for
- * want of page tables: so the first page is mapped by itself. The type is settled
- * already, by the linear map or by the heap's mapping.
- */
-static int map_first(struct vm_area_struct *vma, unsigned long pfn)
+static int leave_entry(pte_t *pte, unsigned long addr, void *data)
 {
-	ion_set_pfnmap(vma);
-	return vmf_insert_pfn_prot(vma, vma->vm_start, pfn,
-				   vma->vm_page_prot) == VM_FAULT_NOPAGE ?
-		       0 : -ENOMEM;
+	return 0;
 }
 
-static int map_sg(struct vm_area_struct *vma, unsigned long *addr,
-		  struct scatterlist *sg, size_t skip)
+/*
+ * Linux before 6.16 warns when remap_pfn_range() makes a whole mapping and there
+ * is no memory for its page tables: so they come first.
+ */
+static int alloc_page_tables(struct vm_area_struct *vma)
 {
-	unsigned long pfn = PHYS_PFN(sg_phys(sg) + skip);
-	size_t len = min(sg->length - skip, vma->vm_end - *addr);
-	int ret;
+	unsigned long addr;
+	int ret = 0;
 
-	if (*addr == vma->vm_start) {
-		ret = map_first(vma, pfn);
-		if (ret)
-			return ret;
-		*addr += PAGE_SIZE;
-		len -= PAGE_SIZE;
-		pfn++;
+	for (addr = vma->vm_start; !ret && addr < vma->vm_end;
+	     addr = pmd_addr_end(addr, vma->vm_end))
+		ret = apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE,
+					  leave_entry, NULL);
+	return ret;
+}
+
+/*
+ * x86 ties the memory type of set-aside memory to a mapping that is made in one
+ * go, and forgets to untie it when that is unmapped in parts: so the first page
+ * is mapped by itself. The type is settled already, by the heap's mapping.
+ */
+static size_t mappable_at_once(struct ion_buffer *buffer,
+			       struct vm_area_struct *vma, unsigned long addr)
+{
+	if (buffer->heap->set_aside && addr == vma->vm_start)
+		return PAGE_SIZE;
+	return vma->vm_end - addr;
+}
+
+static int map_sg(struct ion_buffer *buffer, struct vm_area_struct *vma,
+		  unsigned long *addr, struct scatterlist *sg, size_t skip)
+{
+	int ret = 0;
+
+	while (!ret && skip < sg->length && *addr < vma->vm_end) {
+		size_t len = min(sg->length - skip,
+				 mappable_at_once(buffer, vma, *addr));
+
+		ret = remap_pfn_range(vma, *addr, PHYS_PFN(sg_phys(sg) + skip),
+				      len, vma->vm_page_prot);
+		*addr += len;
+		skip += len;
 	}
-	ret = len ? remap_pfn_range(vma, *addr, pfn, len, vma->vm_page_prot) :
-		    0;
-	*addr += len;
 	return ret;
 }
 
@@ -359,12 +376,18 @@ static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 	if (!buffer->mem.cached)
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 
+	ret = alloc_page_tables(vma);
+	if (ret)
+		return ret;
 	for_each_sgtable_sg(&buffer->mem.table, sg, i) {
 		if (skip >= sg->length) {
 			skip -= sg->length;
 			continue;
 		}
-		ret = map_sg(vma, &addr, sg, skip);
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		ret = map_sg(buffer, vma, &addr, sg, skip);
 		if (ret)
 			return ret;
 		if (addr == vma->vm_end)

@@ -46,8 +46,9 @@ struct pool_block {
 	unsigned long taken[];
 };
 
-static DEFINE_MUTEX(lock);	/* protects all blocks, their list and idle */
+static DEFINE_MUTEX(lock);	/* protects all blocks, the lists and idle */
 static LIST_HEAD(blocks);
+static LIST_HEAD(stuck);	/* charged ones that could not be restored */
 static size_t idle;		/* pages that nobody has taken */
 
 static bool may_wait(size_t pages)
@@ -89,7 +90,7 @@ err_free:
 	return NULL;
 }
 
-/* Pages that could not be restored stay: as good as before, for us alone. */
+/* Pages that could not be restored stay with us. */
 static bool free_block(struct pool_block *block)
 {
 	if (ion_set_pages_wb(block->page, 1UL << block->order))
@@ -230,6 +231,17 @@ static bool give_back(struct pool_block *block, unsigned long at,
 	return gone;
 }
 
+/* What is charged to one must not become another's. */
+static void keep_block(struct pool_block *block)
+{
+	mutex_lock(&lock);
+	if (block->charged)
+		list_add(&block->node, &stuck);
+	else
+		add_block(block);
+	mutex_unlock(&lock);
+}
+
 /**
  * ion_page_pool_free() - give a run back
  * @page: what ion_page_pool_alloc() returned
@@ -243,12 +255,8 @@ void ion_page_pool_free(struct page *page, size_t size)
 	struct pool_block *block = (void *)page_private(head);
 
 	if (give_back(block, page - head, size >> PAGE_SHIFT) &&
-	    !free_block(block)) {
-		block->charged = false;
-		mutex_lock(&lock);
-		add_block(block);
-		mutex_unlock(&lock);
-	}
+	    !free_block(block))
+		keep_block(block);
 }
 
 /**
@@ -270,6 +278,7 @@ void ion_page_pool_exit(void)
 {
 	struct pool_block *block, *next;
 
+	list_splice(&stuck, &blocks);
 	list_for_each_entry_safe(block, next, &blocks, node)
 		free_block(block);
 }
