@@ -182,7 +182,7 @@ check:
 	@vm/packages $(CHECK_PACKAGES)
 	@tests/run
 
-# As tests/run boots it.
+# With the heaps that tests/run sets up.
 fuzz:
 	@vm/packages $(CHECK_PACKAGES)
 	@$(MAKE) -s $(B)/tests/fuzz

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The fuzzer: random operations on all that there is, against a model that
- * knows what each must answer. Run from the top of the source tree.
+ * knows what each must answer. `make fuzz` runs it on the debug kernel; --help
+ * tells its options.
  */
 #include <argp.h>
 #include <sys/random.h>
