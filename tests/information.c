@@ -114,12 +114,15 @@ static int mark_small_memory(void *arg)
 static void expect_marked(void)
 {
 	struct page_test_free_data data = { .word = marker, .pages = 16384 };
+	struct sysinfo info;
 
 	expect(request(page_test, PAGE_TEST_FREE, &data), 0);
 	if (data.marked >= data.pages / 4)
 		return;
-	print_error("of %u free pages %u are marked: is init_on_alloc=0 set?\n",
-		    data.pages, data.marked);
+	sysinfo(&info);
+	print_error("of %u free pages %u are marked, with %lu MiB of RAM: is init_on_alloc=0 set?\n",
+		    data.pages, data.marked,
+		    (unsigned long)(info.totalram / MiB * info.mem_unit));
 	fail_at(__FILE__, __LINE__);
 }
 
