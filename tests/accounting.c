@@ -43,7 +43,7 @@ static long long number(const char *path, const char *key)
 	long long value = number_or(path, key, -1);
 
 	if (value < 0)
-		print_error("there is no number \"%s\" in %s\n", key, path);
+		print_error("there is no value \"%s\" in %s\n", key, path);
 	assert_true(value >= 0);
 	return value;
 }
