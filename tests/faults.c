@@ -1087,6 +1087,28 @@ static void write_file(const char *path, const char *value)
 	close(fd);
 }
 
+/* What does not panic, in the log since then; a line has its level in front. */
+static void expect_no_report(int log)
+{
+	static const char *const reports[] = {
+		"BUG:", "WARNING:", "Call Trace:", "cannot create duplicate",
+		"suspicious", "page allocation failure",
+	};
+	char line[8192];
+	ssize_t len;
+
+	while ((len = sys(read(log, line, sizeof(line) - 1))) > 0) {
+		line[len] = '\0';
+		for (size_t i = 0; i < COUNT(reports); i++) {
+			if (!strstr(line, reports[i]))
+				continue;
+			print_error("expected no report, came %s", line);
+			fail();
+		}
+	}
+	expect(len, -EAGAIN);
+}
+
 static void loading_may_fail(void **state)
 {
 	const struct module ion = {
@@ -1095,20 +1117,24 @@ static void loading_may_fail(void **state)
 	static const struct module vion = {
 		"kernel/vion/vion", "vion", "", "/dev/vion_dev", 7,
 	};
+	int log = expect_ok(sys(open("/dev/kmsg", O_RDONLY | O_NONBLOCK)));
 
 	(void)state;
+	expect(sys(lseek(log, 0, SEEK_END)), 0);
 	remember_ion_params();
 	expect(unload("heap_test"), 0);
 	expect(unload("vion"), 0);
 	load_walk(&vion);
 	expect(unload("ion"), 0);
-	/* What ion says of its regions then is no complaint; a warning panics. */
+	/* What ion says of its regions then is no complaint. */
 	write_file("/proc/sys/kernel/printk", "3");
 	write_file("/sys/module/printk/parameters/ignore_loglevel", "N");
 	load_walk(&ion);
 	expect(load_with(ion.path, ion.params), 0);
 	expect(load_with(vion.path, vion.params), 0);
 	expect(load_with("tests/kernel/heap_test", ""), 0);
+	expect_no_report(log);
+	close(log);
 }
 
 static int unmute(void **state)
