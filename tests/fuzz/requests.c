@@ -147,6 +147,26 @@ bool do_alloc(void)
 	return true;
 }
 
+/* A request that answers with a descriptor: is it granted? */
+static bool ask_for_descriptor(int fd, unsigned long cmd, void *data,
+			       size_t size, enum where where, long wanted)
+{
+	bool out = run_out();
+	long came;
+
+	if (!wanted && out)
+		wanted = -EMFILE;
+	if (!wanted && where == READONLY)
+		wanted = -EFAULT;
+	came = request(fd, cmd, place(data, size, where));
+	run_in(out);
+	agree(came, wanted);
+	if (wanted)
+		return false;
+	take_back(data, size);
+	return true;
+}
+
 bool do_new_alloc(void)
 {
 	struct client *client = any(m.clients, fd);
@@ -154,8 +174,7 @@ bool do_new_alloc(void)
 	enum where where = somewhere();
 	struct buffer made;
 	struct want want;
-	long wanted, came;
-	bool out;
+	long wanted;
 
 	if (!client || !room(m.buffers, refs) || !room(m.descriptors, buffer))
 		return false;
@@ -169,18 +188,9 @@ bool do_new_alloc(void)
 	data.len = want.len;
 	data.heap_id_mask = want.mask;
 	data.flags = want.flags;
-	out = run_out();
-	if (!wanted && out)
-		wanted = -EMFILE;
-	if (!wanted && where == READONLY)
-		wanted = -EFAULT;
-	came = request(client->fd, ION_IOC_NEW_ALLOC,
-		       place(&data, sizeof(data), where));
-	run_in(out);
-	agree(came, wanted);
-	if (wanted)
+	if (!ask_for_descriptor(client->fd, ION_IOC_NEW_ALLOC, &data,
+				sizeof(data), where, wanted))
 		return true;
-	take_back(&data, sizeof(data));
 	if (data.len != want.len || data.unused != 7)
 		wrong("its answer has other fields than were asked");
 	new_descriptor(get_buffer(&made), data.fd);
@@ -518,8 +528,7 @@ bool do_node_alloc(void)
 	enum where where = somewhere();
 	struct buffer made;
 	struct want want;
-	long wanted, came;
-	bool out;
+	long wanted;
 
 	if (!node || !room(m.buffers, refs) || !room(m.descriptors, buffer))
 		return false;
@@ -557,18 +566,9 @@ bool do_node_alloc(void)
 	/* The kernel's own loses a descriptor if it cannot answer. */
 	if (node->heap == FOREIGN && where == READONLY)
 		return false;
-	out = run_out();
-	if (!wanted && out)
-		wanted = -EMFILE;
-	if (!wanted && where == READONLY)
-		wanted = -EFAULT;
-	came = request(node->fd, DMA_HEAP_IOCTL_ALLOC,
-		       place(&data, sizeof(data), where));
-	run_in(out);
-	agree(came, wanted);
-	if (wanted)
+	if (!ask_for_descriptor(node->fd, DMA_HEAP_IOCTL_ALLOC, &data,
+				sizeof(data), where, wanted))
 		return true;
-	take_back(&data, sizeof(data));
 	made.mode = data.fd_flags & O_ACCMODE;
 	new_descriptor(get_buffer(&made), data.fd);
 	return true;

@@ -432,8 +432,9 @@ bool do_vion_open(void)
 	return true;
 }
 
-bool do_register(void)
+static bool ask_vion(unsigned long cmd)
 {
+	bool registers = cmd == VION_REGISTER_ION;
 	enum where where = one_in(32) ? BAD : GOOD;
 	struct buffer *buffer;
 	long wanted;
@@ -441,37 +442,26 @@ bool do_register(void)
 
 	if (!m.vion.fd)
 		return false;
-	say("VION_REGISTER_ION");
+	say(registers ? "VION_REGISTER_ION" : "VION_UNREGISTER_ION");
 	buffer = any_named(&fd, &wanted);
+	if (!registers && !wanted && buffer != m.vion.buffer)
+		wanted = m.vion.buffer ? -EINVAL : -ENXIO;
 	if (where == BAD)
 		wanted = -EFAULT;
-	agree(request(m.vion.fd, VION_REGISTER_ION,
-		      place(&fd, sizeof(fd), where)), wanted);
+	agree(request(m.vion.fd, cmd, place(&fd, sizeof(fd), where)), wanted);
 	if (!wanted)
-		give(&m.vion, buffer);
+		give(&m.vion, registers ? buffer : NULL);
 	return true;
+}
+
+bool do_register(void)
+{
+	return ask_vion(VION_REGISTER_ION);
 }
 
 bool do_unregister(void)
 {
-	enum where where = one_in(32) ? BAD : GOOD;
-	struct buffer *buffer;
-	long wanted;
-	int fd;
-
-	if (!m.vion.fd)
-		return false;
-	say("VION_UNREGISTER_ION");
-	buffer = any_named(&fd, &wanted);
-	if (!wanted && buffer != m.vion.buffer)
-		wanted = m.vion.buffer ? -EINVAL : -ENXIO;
-	if (where == BAD)
-		wanted = -EFAULT;
-	agree(request(m.vion.fd, VION_UNREGISTER_ION,
-		      place(&fd, sizeof(fd), where)), wanted);
-	if (!wanted)
-		give(&m.vion, NULL);
-	return true;
+	return ask_vion(VION_UNREGISTER_ION);
 }
 
 /* What a transfer of vion answers, of good memory or bad. */
