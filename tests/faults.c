@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <linux/dma-heap.h>
 #include <linux/ion_test.h>
-#include <linux/udmabuf.h>
 
 #include "kernel/heap_test.h"
 #include "load.h"
@@ -344,20 +343,6 @@ static long new_alloc(int ion, int heap, unsigned int flags, size_t size,
 	if (!ret)
 		*fd = data.fd;
 	return ret;
-}
-
-static int make_udmabuf(size_t size)
-{
-	struct udmabuf_create create = { .size = size };
-	int dev = expect_ok(sys(open("/dev/udmabuf", O_RDWR | O_CLOEXEC))), fd;
-
-	create.memfd = expect_ok(sys(memfd_create("test", MFD_ALLOW_SEALING)));
-	expect(sys(ftruncate(create.memfd, size)), 0);
-	expect(sys(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK)), 0);
-	fd = expect_ok(request(dev, UDMABUF_CREATE, &create));
-	close(create.memfd);
-	close(dev);
-	return fd;
 }
 
 static size_t pooled(void)

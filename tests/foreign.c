@@ -6,7 +6,6 @@
 #include <libdrm/drm.h>
 #include <libdrm/drm_mode.h>
 #include <linux/dma-heap.h>
-#include <linux/udmabuf.h>
 #include <sys/utsname.h>
 
 #include "importers.h"
@@ -59,24 +58,6 @@ static long import_into_vgem(int vgem, int fd, __u32 *handle)
 
 	*handle = prime.handle;
 	return ret;
-}
-
-static int make_udmabuf(void)
-{
-	struct udmabuf_create create = { .size = SIZE };
-	int dev, fd;
-
-	dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
-	if (dev < 0)
-		return -1;
-	create.memfd = memfd_create("test", MFD_ALLOW_SEALING);
-	expect_ok(create.memfd);
-	expect(sys(ftruncate(create.memfd, SIZE)), 0);
-	expect(sys(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK)), 0);
-	fd = expect_ok(request(dev, UDMABUF_CREATE, &create));
-	close(create.memfd);
-	close(dev);
-	return fd;
 }
 
 static int alloc_from_dma_heap(void)
@@ -148,7 +129,7 @@ static void vgem_buffer_is_imported(void **state)
 
 static void udmabuf_is_imported(void **state)
 {
-	int fd = make_udmabuf();
+	int fd = make_udmabuf(SIZE);
 
 	(void)state;
 	if (fd < 0)
@@ -189,7 +170,7 @@ static bool needs_cleaning(int heap, unsigned int flags)
  */
 static void peers_are_there(void **state)
 {
-	int udmabuf = make_udmabuf();
+	int udmabuf = make_udmabuf(SIZE);
 
 	(void)state;
 	expect(udmabuf >= 0,

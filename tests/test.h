@@ -27,6 +27,7 @@
 
 #include <ion/ion.h>
 #include <linux/dma-buf.h>
+#include <linux/udmabuf.h>
 #include <linux/vion.h>
 
 #define PAGE 4096UL
@@ -272,6 +273,23 @@ static inline int receive_fd(int sock)
 	expect(sys(recvmsg(sock, &msg, MSG_CMSG_CLOEXEC)), 1);
 	assert_non_null(CMSG_FIRSTHDR(&msg));
 	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+/* A buffer of another exporter, or -1 where the kernel has none such. */
+static inline int make_udmabuf(size_t size)
+{
+	struct udmabuf_create create = { .size = size };
+	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd;
+
+	if (dev < 0)
+		return -1;
+	create.memfd = expect_ok(sys(memfd_create("test", MFD_ALLOW_SEALING)));
+	expect(sys(ftruncate(create.memfd, size)), 0);
+	expect(sys(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK)), 0);
+	fd = expect_ok(request(dev, UDMABUF_CREATE, &create));
+	close(create.memfd);
+	close(dev);
 	return fd;
 }
 
