@@ -9,7 +9,15 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/module.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include <linux/timer.h>
 #include <linux/version.h>
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
+	LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#include <linux/pfn_t.h>
+#endif
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 #include <linux/iommu-dma.h>
@@ -84,6 +92,118 @@ static inline void ion_set_dma_coherent(struct device *dev)
 #define ion_assign_str(dst, src) do { (void)(src); __assign_str(dst); } while (0)
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+/*
+ * One entry for 2 MiB in a process's page tables. Before 6.12 the kernel does
+ * not ask for that in mappings of bare page frames.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
+	defined(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)
+#define ION_HUGE_MAPPINGS 1
+#else
+#define ION_HUGE_MAPPINGS 0
+#endif
+
+#if ION_HUGE_MAPPINGS
+/* All that the kernel looks at of a fault. */
+static inline vm_fault_t ion_insert_huge(struct vm_area_struct *vma,
+					 unsigned long addr, pmd_t *pmd,
+					 unsigned long pfn, bool write)
+{
+	struct vm_fault vmf = { .vma = vma, .address = addr, .pmd = pmd };
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	return vmf_insert_pfn_pmd(&vmf, pfn, write);
+#else
+	return vmf_insert_pfn_pmd(&vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write);
+#endif
+}
+#endif
+
+/* The same before the mapping can fault, if the kernel has the table for it. */
+static inline void ion_map_huge(struct vm_area_struct *vma, unsigned long addr,
+				unsigned long pfn)
+{
+#if ION_HUGE_MAPPINGS && defined(CONFIG_X86)
+	pgd_t *pgd = pgd_offset(vma->vm_mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (pgd_none(*pgd))
+		return;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return;
+	pud = pud_offset(p4d, addr);
+	if (!pud_none(*pud))
+		ion_insert_huge(vma, addr, pmd_offset(pud, addr), pfn, true);
+#endif
+}
+
+#ifdef CONFIG_X86
+struct ion_map {
+	struct vm_area_struct *vma;
+	unsigned long pfn;
+	unsigned int count;
+};
+
+/*
+ * At the first of some entries of one table, under the table's lock. But where
+ * a hypervisor's frames are, and in what cannot be accessed, the next frame is
+ * the next number.
+ */
+static inline int ion_set_ptes(pte_t *pte, unsigned long addr, void *data)
+{
+	struct ion_map *map = data;
+	pgprot_t prot = map->vma->vm_page_prot;
+	pte_t entry = pte_mkspecial(pfn_pte(map->pfn, prot));
+	bool plain = !cpu_feature_enabled(X86_FEATURE_XENPV) &&
+		     pgprot_val(prot) & _PAGE_PRESENT;
+	unsigned int i;
+
+	for (i = 0;;) {
+		set_pte(pte + i, entry);
+		if (++i == map->count)
+			return 0;
+		if (plain)
+			entry.pte += PAGE_SIZE;
+		else
+			entry = pte_mkspecial(pfn_pte(map->pfn + i, prot));
+	}
+}
+#endif
+
+/*
+ * Map page frames as vm_page_prot says. What remap_pfn_range() does beyond that
+ * on x86 is to look up, page by page, what memory type others want it to have,
+ * and to remember it: here it is known.
+ */
+static inline int ion_map_pfns(struct vm_area_struct *vma, unsigned long addr,
+			       unsigned long pfn, size_t size)
+{
+#ifdef CONFIG_X86
+	struct ion_map map = { .vma = vma, .pfn = pfn };
+	unsigned long end = addr + size;
+	int ret = 0;
+
+	for (; !ret && addr < end; addr += (size_t)map.count << PAGE_SHIFT) {
+		map.pfn += map.count;
+		map.count = (pmd_addr_end(addr, end) - addr) >> PAGE_SHIFT;
+		ret = apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE,
+					  ion_set_ptes, &map);
+	}
+	return ret;
+#else
+	return remap_pfn_range(vma, addr, pfn, size, vma->vm_page_prot);
+#endif
+}
+
 /* The page allocator's largest block, inclusive. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
 #define ION_MAX_ORDER (MAX_ORDER - 1)
@@ -100,6 +220,59 @@ static inline bool ion_dma_is_remapped(struct device *dev)
 	return use_dma_iommu(dev);
 #else
 	return get_dma_ops(dev) && device_iommu_mapped(dev);
+#endif
+}
+
+static inline void ion_timer_stop(struct timer_list *timer)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	del_timer_sync(timer);
+#else
+	timer_delete_sync(timer);
+#endif
+}
+
+typedef unsigned long (*ion_shrink_t)(struct shrinker *shrinker,
+				      struct shrink_control *sc);
+
+/* What @count tells of is cheaper to have again than to read from a disk. */
+static inline struct shrinker *ion_shrinker_add(const char *name,
+						ion_shrink_t count,
+						ion_shrink_t scan)
+{
+	struct shrinker *shrinker;
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	int ret;
+
+	shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
+#else
+	shrinker = shrinker_alloc(0, "%s", name);
+#endif
+	if (!shrinker)
+		return ERR_PTR(-ENOMEM);
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker->seeks = 1;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	ret = register_shrinker(shrinker, "%s", name);
+	if (ret) {
+		kfree(shrinker);
+		return ERR_PTR(ret);
+	}
+#else
+	shrinker_register(shrinker);
+#endif
+	return shrinker;
+}
+
+static inline void ion_shrinker_remove(struct shrinker *shrinker)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	unregister_shrinker(shrinker);
+	kfree(shrinker);
+#else
+	shrinker_free(shrinker);
 #endif
 }
 
@@ -126,6 +299,13 @@ static inline int ion_set_pages_wb(struct page *page, unsigned long count)
 	return 0;
 #endif
 }
+
+/* The kernel's and a process's mappings of a page share what caches have of it. */
+#ifdef ARCH_IMPLEMENTS_FLUSH_KERNEL_VMAP_RANGE
+#define ION_VMAP_IS_COHERENT 0
+#else
+#define ION_VMAP_IS_COHERENT 1
+#endif
 
 /*
  * Nothing of this memory stays in the caches, to be written back later over

@@ -65,8 +65,8 @@ static struct buffer new_buffer(unsigned int heap, size_t size,
 }
 
 /* All pages of it, and of a mapping of a part of it. */
-static void look_at(const struct buffer *b, void *addr, size_t len,
-		    size_t offset)
+static void look_untouched(const struct buffer *b, void *addr, size_t len,
+			   size_t offset)
 {
 	struct page_test_data data = {
 		.fd = b->fd, .addr = (uintptr_t)addr, .len = len,
@@ -80,6 +80,15 @@ static void look_at(const struct buffer *b, void *addr, size_t len,
 		     b->heap & SET_ASIDE ? PAGE_TEST_NONE : b->kind,
 		     b->size / PAGE);
 	expect(data.strange, 0);
+}
+
+/* What has a large entry, or had one, may not be mapped before it is touched. */
+static void look_at(const struct buffer *b, void *addr, size_t len,
+		    size_t offset)
+{
+	for (size_t i = 0; i < len; i += PAGE)
+		(void)__atomic_load_n((char *)addr + i, __ATOMIC_RELAXED);
+	look_untouched(b, addr, len, offset);
 }
 
 static void look_at_memory(const struct buffer *b)
@@ -166,7 +175,7 @@ static void mapped_and_more(const struct buffer *b)
 	expect(sys(mprotect(m.addr, b->size, PROT_READ)), 0);
 	look_at(b, m.addr, b->size, 0);
 	expect(sys(mprotect(m.addr, half, PROT_NONE)), 0);
-	look_at(b, m.addr, b->size, 0);
+	look_untouched(b, m.addr, b->size, 0);
 	expect(sys(mprotect(m.addr, b->size, PROT_READ | PROT_WRITE)), 0);
 	look_at(b, m.addr, b->size, 0);
 	*m.addr = 1;
@@ -317,8 +326,7 @@ static void freed_memory_is_cached(void **state)
 		assert_true(data.linear[PAGE_TEST_WC] * PAGE <= waits);
 		expect(data.linear[PAGE_TEST_WC] + data.linear[PAGE_TEST_WB],
 		       size / PAGE);
-		assert_true(waits <= sysconf(_SC_PHYS_PAGES) / 64 * PAGE +
-				     2 * MiB);
+		assert_true(waits <= sysconf(_SC_PHYS_PAGES) / 32 * PAGE);
 
 		b = new_buffer(heaps[i], size, 0);
 		look_at_memory(&b);

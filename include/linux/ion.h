@@ -57,6 +57,8 @@ struct ion_handle *ion_import_dma_buf(struct ion_client *client, int fd);
  *	cached mapping is left
  * @table: where it is: set by the heap, page-aligned entries of less than 4 GiB
  *	that are @size bytes in all
+ * @entry: room for a table of one entry, for a heap that has no need to allocate
+ *	it
  * @vaddr: where the heap keeps it mapped into the kernel, cached or not as
  *	@cached says, or NULL: then its pages are mapped when somebody asks
  * @priv: the heap's own
@@ -69,6 +71,7 @@ struct ion_memory {
 	bool cached;
 	bool combined;
 	struct sg_table table;
+	struct scatterlist entry;
 	void *vaddr;
 	void *priv;
 };
@@ -124,6 +127,7 @@ struct ion_heap {
 	struct module *owner;
 	unsigned int id;
 	/* private: */
+	size_t name_len;
 	atomic_t users;			/* buffers, and requests under way */
 	struct mutex lock;		/* protects what follows */
 	struct list_head buffers;

@@ -33,7 +33,14 @@ static atomic64_t all_bytes;
 static u64 limit;
 static u64 file_limit;
 
-static int set_limit(const char *value, const struct kernel_param *param)
+/**
+ * ion_set_bytes() - set a parameter that is a number of bytes, as "16M"
+ * @value: what was written
+ * @param: the parameter, a u64
+ *
+ * Return: 0, or -EINVAL for what is no number.
+ */
+int ion_set_bytes(const char *value, const struct kernel_param *param)
 {
 	char *end;
 	u64 bytes = memparse(value, &end);
@@ -45,7 +52,7 @@ static int set_limit(const char *value, const struct kernel_param *param)
 }
 
 static const struct kernel_param_ops limit_ops = {
-	.set = set_limit,
+	.set = ion_set_bytes,
 	.get = param_get_ullong,
 };
 

@@ -5,7 +5,9 @@
 #include <linux/types.h>
 
 struct ion_account;
+struct kernel_param;
 
+int ion_set_bytes(const char *value, const struct kernel_param *param);
 struct ion_account *ion_account_create(void);
 void ion_account_put(struct ion_account *account);
 u64 ion_account_bytes(struct ion_account *account);

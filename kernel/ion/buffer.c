@@ -11,6 +11,7 @@
 #include <linux/iosys-map.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
@@ -240,6 +241,13 @@ static void buffer_unmap(struct dma_buf_attachment *attachment,
 	mutex_unlock(&buffer->lock);
 }
 
+/* Who attaches meanwhile, and maps, has it synced by that. */
+static bool needs_no_sync(struct ion_buffer *buffer)
+{
+	return ION_VMAP_IS_COHERENT &&
+	       list_empty_careful(&buffer->attachments);
+}
+
 /*
  * What has to move depends on how each device has the buffer mapped, not on
  * what the CPU is about to do: hence the attachments' own directions.
@@ -252,6 +260,8 @@ static void begin_range(struct ion_buffer *buffer, size_t offset, size_t len)
 {
 	struct ion_attachment *a;
 
+	if (needs_no_sync(buffer))
+		return;
 	mutex_lock(&buffer->lock);
 	if (buffer->vaddr)
 		invalidate_kernel_vmap_range(buffer->vaddr + offset, len);
@@ -265,6 +275,8 @@ static void end_range(struct ion_buffer *buffer, size_t offset, size_t len)
 {
 	struct ion_attachment *a;
 
+	if (needs_no_sync(buffer))
+		return;
 	mutex_lock(&buffer->lock);
 	if (buffer->vaddr)
 		flush_kernel_vmap_range(buffer->vaddr + offset, len);
@@ -302,67 +314,128 @@ static void vma_close(struct vm_area_struct *vma)
 	atomic_dec(&buffer->maps);
 }
 
+/* Where in memory the buffer's @offset is; *@left bytes from there are in a row. */
+static phys_addr_t find_phys(struct ion_buffer *buffer, size_t offset,
+			     size_t *left)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_sg(&buffer->mem.table, sg, i) {
+		if (offset < sg->length)
+			break;
+		offset -= sg->length;
+	}
+	*left = sg->length - offset;
+	return sg_phys(sg) + offset;
+}
+
+/* What had, or was to have, a large entry but cannot: all of it, in pages. */
+static vm_fault_t vma_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long addr = max(vmf->address & PMD_MASK, vma->vm_start);
+	unsigned long end = min((vmf->address & PMD_MASK) + PMD_SIZE,
+				vma->vm_end);
+	vm_fault_t ret = VM_FAULT_NOPAGE;
+	phys_addr_t phys = 0;
+	size_t left = 0;
+
+	for (; addr < end && ret == VM_FAULT_NOPAGE; addr += PAGE_SIZE) {
+		if (!left)
+			phys = find_phys(vma->vm_private_data,
+					 linear_page_index(vma, addr)
+					 << PAGE_SHIFT, &left);
+		ret = vmf_insert_pfn(vma, addr, PHYS_PFN(phys));
+		phys += PAGE_SIZE;
+		left -= PAGE_SIZE;
+	}
+	return ret;
+}
+
+#if ION_HUGE_MAPPINGS
+static vm_fault_t vma_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long addr = vmf->address & PMD_MASK;
+	phys_addr_t phys;
+	size_t left;
+
+	if (order != PMD_ORDER || addr < vma->vm_start ||
+	    vma->vm_end - addr < PMD_SIZE)
+		return VM_FAULT_FALLBACK;
+	phys = find_phys(vma->vm_private_data,
+			 linear_page_index(vma, addr) << PAGE_SHIFT, &left);
+	if (!IS_ALIGNED(phys, PMD_SIZE) || left < PMD_SIZE)
+		return VM_FAULT_FALLBACK;
+	return ion_insert_huge(vma, addr, vmf->pmd, PHYS_PFN(phys),
+			       vmf->flags & FAULT_FLAG_WRITE);
+}
+#endif
+
 /* A mapping holds the file, and so the buffer. */
 static const struct vm_operations_struct vma_ops = {
 	.open = vma_open,
 	.close = vma_close,
+	.fault = vma_fault,
 };
 
-static int leave_entry(pte_t *pte, unsigned long addr, void *data)
+#if ION_HUGE_MAPPINGS
+static const struct vm_operations_struct huge_vma_ops = {
+	.open = vma_open,
+	.close = vma_close,
+	.fault = vma_fault,
+	.huge_fault = vma_huge_fault,
+};
+#else
+#define huge_vma_ops vma_ops
+#endif
+
+/* Can one entry of the page tables map 2 MiB of what is there? */
+static bool is_huge(unsigned long addr, phys_addr_t phys, size_t len)
 {
-	return 0;
+	return ION_HUGE_MAPPINGS && IS_ALIGNED(addr | phys, PMD_SIZE) &&
+	       len >= PMD_SIZE;
 }
 
-/*
- * Linux before 6.16 warns when remap_pfn_range() makes a whole mapping and there
- * is no memory for its page tables: so they come first.
- */
-static int alloc_page_tables(struct vm_area_struct *vma)
+/* How much has to be mapped in pages, before that begins or to the end. */
+static size_t not_huge(unsigned long addr, phys_addr_t phys, size_t len)
 {
-	unsigned long addr;
-	int ret = 0;
+	size_t before = -addr & ~PMD_MASK;
 
-	for (addr = vma->vm_start; !ret && addr < vma->vm_end;
-	     addr = pmd_addr_end(addr, vma->vm_end))
-		ret = apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE,
-					  leave_entry, NULL);
-	return ret;
+	if (before < len && is_huge(addr + before, phys + before, len - before))
+		return before;
+	return len;
 }
 
-/*
- * x86 ties the memory type of set-aside memory to a mapping that is made in one
- * go, and forgets to untie it when that is unmapped in parts: so the first page
- * is mapped by itself. The type is settled already, by the heap's mapping.
- */
-static size_t mappable_at_once(struct ion_buffer *buffer,
-			       struct vm_area_struct *vma, unsigned long addr)
+/* Where the kernel has no table yet for a large entry, the first touch makes it. */
+static int map_run(struct vm_area_struct *vma, unsigned long addr,
+		   phys_addr_t phys, size_t len)
 {
-	if (buffer->heap->set_aside && addr == vma->vm_start)
-		return PAGE_SIZE;
-	return vma->vm_end - addr;
-}
+	size_t n;
+	int ret;
 
-static int map_sg(struct ion_buffer *buffer, struct vm_area_struct *vma,
-		  unsigned long *addr, struct scatterlist *sg, size_t skip)
-{
-	int ret = 0;
+	if (len < PMD_SIZE)
+		return ion_map_pfns(vma, addr, PHYS_PFN(phys), len);
 
-	while (!ret && skip < sg->length && *addr < vma->vm_end) {
-		size_t len = min(sg->length - skip,
-				 mappable_at_once(buffer, vma, *addr));
-
-		ret = remap_pfn_range(vma, *addr, PHYS_PFN(sg_phys(sg) + skip),
-				      len, vma->vm_page_prot);
-		*addr += len;
-		skip += len;
+	for (; len; len -= n, addr += n, phys += n) {
+		if (is_huge(addr, phys, len)) {
+			n = PMD_SIZE;
+			ion_map_huge(vma, addr, PHYS_PFN(phys));
+			continue;
+		}
+		n = not_huge(addr, phys, len);
+		ret = ion_map_pfns(vma, addr, PHYS_PFN(phys), n);
+		if (ret)
+			return ret;
 	}
-	return ret;
+	return 0;
 }
 
 static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 {
 	struct ion_buffer *buffer = dmabuf->priv;
-	size_t skip = (size_t)vma->vm_pgoff << PAGE_SHIFT;
+	size_t skip = (size_t)vma->vm_pgoff << PAGE_SHIFT, len;
 	unsigned long addr = vma->vm_start;
 	struct scatterlist *sg;
 	int i, ret;
@@ -375,27 +448,28 @@ static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (!buffer->mem.cached)
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 
-	ret = alloc_page_tables(vma);
-	if (ret)
-		return ret;
 	for_each_sgtable_sg(&buffer->mem.table, sg, i) {
 		if (skip >= sg->length) {
 			skip -= sg->length;
 			continue;
 		}
-		cond_resched();
-		if (fatal_signal_pending(current))
-			return -EINTR;
-		ret = map_sg(buffer, vma, &addr, sg, skip);
+		len = min(sg->length - skip, vma->vm_end - addr);
+		ret = map_run(vma, addr, sg_phys(sg) + skip, len);
 		if (ret)
 			return ret;
+		addr += len;
 		if (addr == vma->vm_end)
 			break;
 		skip = 0;
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
 	vma->vm_private_data = buffer;
-	vma->vm_ops = &vma_ops;
+	vma->vm_ops = vma->vm_end - vma->vm_start < PMD_SIZE ? &vma_ops :
+							       &huge_vma_ops;
 	vma_open(vma);
 	trace_ion_map(buffer, vma->vm_end - vma->vm_start);
 	return 0;
@@ -669,12 +743,22 @@ int ion_buffer_end_range(struct dma_buf *dmabuf, u64 offset, u64 len,
 /* Seen in /proc/PID/maps and fdinfo, unless its user gives it another. */
 static char *default_name(struct ion_heap *heap, size_t size)
 {
+	char *name = kmalloc(DMA_BUF_NAME_LEN, GFP_KERNEL);
 	char digits[DMA_BUF_NAME_LEN];
-	int room;
+	size_t at = sizeof(digits), len;
 
-	room = DMA_BUF_NAME_LEN - 1 - scnprintf(digits, sizeof(digits), ":%zu",
-						size);
-	return kasprintf(GFP_KERNEL, "%.*s%s", room, heap->name, digits);
+	if (!name)
+		return NULL;
+	/* By hand: formatting takes longer than allocating a page. */
+	digits[--at] = '\0';
+	do
+		digits[--at] = '0' + size % 10;
+	while (size /= 10);
+	digits[--at] = ':';
+	len = min(heap->name_len, at);
+	memcpy(name, heap->name, len);
+	memcpy(name + len, digits + at, sizeof(digits) - at);
+	return name;
 }
 
 static struct dma_buf *export(struct ion_buffer *buffer, int mode)
@@ -721,7 +805,8 @@ static struct dma_buf *alloc_from(struct ion_heap *heap, size_t size,
 	buffer->mem.align = align;
 	buffer->mem.cached = flags & ION_FLAG_CACHED;
 	buffer->pid = task_tgid_nr(current);
-	get_task_comm(buffer->comm, current);
+	/* It may be changed meanwhile, but always ends. */
+	memcpy(buffer->comm, current->comm, sizeof(buffer->comm));
 	mutex_init(&buffer->lock);
 	INIT_LIST_HEAD(&buffer->attachments);
 
@@ -777,19 +862,19 @@ struct dma_buf *ion_buffer_alloc(u64 len, u64 align, unsigned int heap_mask,
 {
 	u64 limit = (u64)totalram_pages() << (PAGE_SHIFT - 1);
 	u64 size = PAGE_ALIGN(len);
-	int id, ret = -ENODEV;
+	int ret = -ENODEV;
 
 	if (!size || size < len || size > SIZE_MAX || align > SIZE_MAX)
 		return ERR_PTR(-EINVAL);
 	if (align && !is_power_of_2(align))
 		return ERR_PTR(-EINVAL);
 
-	for (id = ION_NUM_HEAP_IDS - 1; id >= 0; id--) {
+	while (heap_mask) {
 		struct dma_buf *dmabuf = ERR_PTR(-ENOMEM);
+		int id = __fls(heap_mask);
 		struct ion_heap *heap;
 
-		if (!(heap_mask & (1U << id)))
-			continue;
+		heap_mask &= ~(1U << id);
 		heap = ion_heap_get(id);
 		if (!heap)
 			continue;

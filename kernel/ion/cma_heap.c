@@ -47,7 +47,7 @@ static void free_run(struct ion_memory *mem, struct page *page)
 	struct cma_run *run = mem->priv;
 
 	if (is_pooled(mem)) {
-		ion_page_pool_free(page, mem->size);
+		ion_page_pool_free(&ion_wc_pool, page, mem->size);
 		return;
 	}
 	dma_free_pages(&device->dev, run->size, page, run->addr,
@@ -63,7 +63,8 @@ static struct page *alloc_run(struct ion_memory *mem)
 	struct page *page;
 
 	if (!mem->cached && size <= ION_POOLED) {
-		page = ion_page_pool_alloc(mem->size, roundup_pow_of_two(size),
+		page = ion_page_pool_alloc(&ion_wc_pool, mem->size,
+					   roundup_pow_of_two(size),
 					   ion_account_gfp(ION_RUN_GFP));
 		mem->combined = page;
 		if (page)
@@ -86,7 +87,6 @@ static struct page *alloc_run(struct ion_memory *mem)
 static int cma_allocate(struct ion_heap *heap, struct ion_memory *mem)
 {
 	struct page *page;
-	int ret;
 
 	if (mem->align > PAGE_SIZE << ION_MAX_ORDER)
 		return -EINVAL;
@@ -100,24 +100,16 @@ static int cma_allocate(struct ion_heap *heap, struct ion_memory *mem)
 		return -ENOMEM;
 	/* CMA stops at an alignment that is the kernel's configuration. */
 	if (!IS_ALIGNED(page_to_phys(page), mem->align)) {
-		ret = -EINVAL;
-		goto err_free;
+		free_run(mem, page);
+		return -EINVAL;
 	}
-	ret = sg_alloc_table(&mem->table, 1, GFP_KERNEL);
-	if (ret)
-		goto err_free;
-	sg_set_page(mem->table.sgl, page, mem->size, 0);
+	ion_table_set(mem, page);
 	return 0;
-
-err_free:
-	free_run(mem, page);
-	return ret;
 }
 
 static void cma_free(struct ion_heap *heap, struct ion_memory *mem)
 {
 	free_run(mem, sg_page(mem->table.sgl));
-	sg_free_table(&mem->table);
 }
 
 static size_t cma_takes(struct ion_heap *heap, size_t size, size_t align)

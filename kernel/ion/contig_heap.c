@@ -12,57 +12,36 @@
 #include "heap.h"
 #include "page_pool.h"
 
-#define ION_RUN_GFP (GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | \
-		     __GFP_RETRY_MAYFAIL)
+#define ION_RUN_GFP (GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
-/* A run is aligned to the power of two that covers it. */
-static struct page *alloc_exact(size_t size, size_t align)
+static struct ion_page_pool *pool_for(struct ion_memory *mem)
 {
-	size_t span = max(size, align);
-	void *vaddr = alloc_pages_exact(span, ion_account_gfp(ION_RUN_GFP));
-
-	if (!vaddr)
-		return NULL;
-	if (span > size)
-		free_pages_exact(vaddr + size, span - size);
-	return virt_to_page(vaddr);
+	return mem->cached ? &ion_cached_pool : &ion_wc_pool;
 }
 
 static void contig_free(struct ion_heap *heap, struct ion_memory *mem)
 {
-	struct page *page = sg_page(mem->table.sgl);
-
-	if (mem->cached)
-		free_pages_exact(page_address(page), mem->size);
-	else
-		ion_page_pool_free(page, mem->size);
-	sg_free_table(&mem->table);
+	ion_page_pool_free(pool_for(mem), sg_page(mem->table.sgl), mem->size);
 }
 
 static int contig_allocate(struct ion_heap *heap, struct ion_memory *mem)
 {
 	size_t limit = PAGE_SIZE << ION_MAX_ORDER;
 	struct page *page;
-	int ret;
 
 	if (mem->align > limit)
 		return -EINVAL;
 	if (mem->size > limit)
 		return -ENOMEM;
 
-	ret = sg_alloc_table(&mem->table, 1, GFP_KERNEL);
-	if (ret)
-		return ret;
-	page = mem->cached ? alloc_exact(mem->size, mem->align) :
-			     ion_page_pool_alloc(mem->size,
-						 max(mem->align,
-						     roundup_pow_of_two(mem->size)),
-						 ion_account_gfp(ION_RUN_GFP));
-	if (!page) {
-		sg_free_table(&mem->table);
+	/* A run is aligned to the power of two that covers it. */
+	page = ion_page_pool_alloc(pool_for(mem), mem->size,
+				   max(mem->align,
+				       roundup_pow_of_two(mem->size)),
+				   ion_account_gfp(ION_RUN_GFP));
+	if (!page)
 		return -ENOMEM;
-	}
-	sg_set_page(mem->table.sgl, page, mem->size, 0);
+	ion_table_set(mem, page);
 	mem->combined = !mem->cached;
 	return 0;
 }

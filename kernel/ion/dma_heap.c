@@ -48,9 +48,9 @@ static struct class *class;
 static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long param)
 {
+	struct dma_heap_allocation_data __user *arg = (void __user *)param;
 	struct dma_heap_allocation_data data;
 	struct heap_file *open = file->private_data;
-	void __user *arg = (void __user *)param;
 	struct dma_buf *dmabuf;
 
 	if (cmd != DMA_HEAP_IOCTL_ALLOC)
@@ -67,8 +67,7 @@ static long dma_heap_ioctl(struct file *file, unsigned int cmd,
 				  open->account);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
-	return ion_answer_fd(dmabuf, data.fd_flags & O_CLOEXEC, &data.fd, arg,
-			     &data, sizeof(data));
+	return ion_answer_fd(dmabuf, data.fd_flags & O_CLOEXEC, &arg->fd);
 }
 
 static int dma_heap_open(struct inode *inode, struct file *file)

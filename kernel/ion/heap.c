@@ -6,6 +6,7 @@
 #include <linux/ion.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 
 #include "heap.h"
@@ -13,13 +14,21 @@
 /* Ids below are for the first heap of each type. */
 #define ION_FIRST_FREE_ID (ION_HEAP_TYPE_CUSTOM + 1)
 
+/**
+ * struct ion_device - the heaps
+ * @lock: held while a heap comes or goes
+ * @finding: protects @heaps too, and what is asked of one before it is pinned
+ * @heaps: by id
+ */
 struct ion_device {
-	struct mutex lock; /* protects heaps */
+	struct mutex lock;
+	spinlock_t finding;
 	struct ion_heap *heaps[ION_NUM_HEAP_IDS];
 };
 
 static struct ion_device ion_device = {
 	.lock = __MUTEX_INITIALIZER(ion_device.lock),
+	.finding = __SPIN_LOCK_UNLOCKED(ion_device.finding),
 };
 
 static LIST_HEAD(fronts);	/* changes only while there is no heap */
@@ -152,9 +161,13 @@ int ion_heap_add(struct ion_heap *heap)
 	heap->count = 0;
 	heap->bytes = 0;
 	heap->peak = 0;
+	heap->name_len = strlen(heap->name);
 	ret = add_to_fronts(heap);
-	if (!ret)
+	if (!ret) {
+		spin_lock(&ion_device.finding);
 		ion_device.heaps[id] = heap;
+		spin_unlock(&ion_device.finding);
+	}
 out:
 	mutex_unlock(&ion_device.lock);
 	return ret;
@@ -177,13 +190,16 @@ int ion_heap_remove(struct ion_heap *heap)
 	int ret = 0;
 
 	mutex_lock(&ion_device.lock);
+	spin_lock(&ion_device.finding);
 	if (heap->id >= ION_NUM_HEAP_IDS ||
-	    ion_device.heaps[heap->id] != heap) {
+	    ion_device.heaps[heap->id] != heap)
 		ret = -ENODEV;
-	} else if (atomic_read_acquire(&heap->users)) {
+	else if (atomic_read_acquire(&heap->users))
 		ret = -EBUSY;
-	} else {
+	else
 		ion_device.heaps[heap->id] = NULL;
+	spin_unlock(&ion_device.finding);
+	if (!ret) {
 		remove_from_fronts(heap);
 		mutex_destroy(&heap->lock);
 	}
@@ -191,6 +207,18 @@ int ion_heap_remove(struct ion_heap *heap)
 	return ret;
 }
 EXPORT_SYMBOL_GPL(ion_heap_remove);
+
+/* Whoever calls us holds our own module. */
+static bool pin(struct module *owner)
+{
+	return owner == THIS_MODULE || try_module_get(owner);
+}
+
+static void unpin(struct module *owner)
+{
+	if (owner != THIS_MODULE)
+		module_put(owner);
+}
 
 /**
  * ion_heap_get() - look a heap up and pin it and its module
@@ -202,15 +230,15 @@ struct ion_heap *ion_heap_get(unsigned int id)
 {
 	struct ion_heap *heap;
 
-	mutex_lock(&ion_device.lock);
+	spin_lock(&ion_device.finding);
 	heap = ion_device.heaps[id];
 	/* One that is still loading goes away, pinned or not, if that fails. */
 	if (heap && (heap->owner->state != MODULE_STATE_LIVE ||
-		     !try_module_get(heap->owner)))
+		     !pin(heap->owner)))
 		heap = NULL;
 	if (heap)
 		atomic_inc(&heap->users);
-	mutex_unlock(&ion_device.lock);
+	spin_unlock(&ion_device.finding);
 	return heap;
 }
 
@@ -224,7 +252,7 @@ void ion_heap_put(struct ion_heap *heap)
 
 	/* From then on the heap may be gone. */
 	(void)atomic_dec_return_release(&heap->users);
-	module_put(owner);
+	unpin(owner);
 }
 
 /**

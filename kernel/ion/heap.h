@@ -13,6 +13,16 @@
 /* An entry of a table has room for no more than 32 bits of length. */
 #define ION_MAX_PIECE (UINT_MAX & PAGE_MASK)
 
+/* A table of one entry: nothing can fail, and nothing is to be freed. */
+static inline void ion_table_set(struct ion_memory *mem, struct page *page)
+{
+	sg_init_table(&mem->entry, 1);
+	sg_set_page(&mem->entry, page, mem->size, 0);
+	mem->table.sgl = &mem->entry;
+	mem->table.nents = 1;
+	mem->table.orig_nents = 1;
+}
+
 extern struct ion_heap ion_system_heap;
 extern struct ion_heap ion_contig_heap;
 

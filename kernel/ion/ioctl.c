@@ -136,39 +136,37 @@ static int do_alloc(struct ion_client *client, void __user *arg)
  * @dmabuf: the buffer; the descriptor takes over the caller's reference, which
  *	is put if there is none
  * @flags: O_CLOEXEC or 0
- * @fd: where in @data the descriptor goes
- * @arg: where the answer goes
- * @data: the answer
- * @size: its size in bytes
+ * @answer: where its number goes
  *
  * The descriptor is there only when nothing can fail any more.
  *
- * Return: 0, -EMFILE, -ENOMEM, or -EFAULT for a bad @arg.
+ * Return: 0, -EMFILE, -ENOMEM, or -EFAULT for a bad @answer.
  */
-int ion_answer_fd(struct dma_buf *dmabuf, int flags, u32 *fd, void __user *arg,
-		  const void *data, size_t size)
+int ion_answer_fd(struct dma_buf *dmabuf, int flags, u32 __user *answer)
 {
-	int ret;
+	int fd, ret;
 
-	ret = get_unused_fd_flags(flags);
-	if (ret < 0)
+	fd = get_unused_fd_flags(flags);
+	if (fd < 0) {
+		ret = fd;
 		goto err_put;
-	*fd = ret;
-	if (copy_to_user(arg, data, size)) {
+	}
+	if (put_user(fd, answer)) {
 		ret = -EFAULT;
 		goto err_fd;
 	}
-	fd_install(*fd, dmabuf->file);
+	fd_install(fd, dmabuf->file);
 	return 0;
 
 err_fd:
-	put_unused_fd(*fd);
+	put_unused_fd(fd);
 err_put:
 	dma_buf_put(dmabuf);
 	return ret;
 }
 
-static int do_new_alloc(struct ion_client *client, void __user *arg)
+static int do_new_alloc(struct ion_client *client,
+			struct ion_new_allocation_data __user *arg)
 {
 	struct ion_new_allocation_data data;
 	struct dma_buf *dmabuf;
@@ -179,8 +177,7 @@ static int do_new_alloc(struct ion_client *client, void __user *arg)
 				  data.flags);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
-	return ion_answer_fd(dmabuf, O_CLOEXEC, &data.fd, arg, &data,
-			     sizeof(data));
+	return ion_answer_fd(dmabuf, O_CLOEXEC, &arg->fd);
 }
 
 static int do_free(struct ion_client *client, const void __user *arg)
@@ -355,6 +352,10 @@ static long ion_ioctl(struct file *file, unsigned int cmd, unsigned long param)
 	struct ion_client *client = file->private_data;
 	void __user *arg = (void __user *)param;
 
+	/* What is asked for most. */
+	if (cmd == ION_IOC_NEW_ALLOC)
+		return do_new_alloc(client, arg);
+
 	switch (cmd) {
 	case ION_IOC_ALLOC:
 		return do_alloc(client, arg);
@@ -375,8 +376,6 @@ static long ion_ioctl(struct file *file, unsigned int cmd, unsigned long param)
 		return do_sync(cmd, arg);
 	case ION_IOC_SYNC_RANGE:
 		return do_sync_range(arg);
-	case ION_IOC_NEW_ALLOC:
-		return do_new_alloc(client, arg);
 	case ION_IOC_HEAP_QUERY:
 		return do_heap_query(arg);
 	case ION_IOC_ABI_VERSION:

@@ -7,8 +7,7 @@
 
 struct dma_buf;
 
-int ion_answer_fd(struct dma_buf *dmabuf, int flags, u32 *fd, void __user *arg,
-		  const void *data, size_t size);
+int ion_answer_fd(struct dma_buf *dmabuf, int flags, u32 __user *answer);
 int ion_ioctl_init(void);
 void ion_ioctl_exit(void);
 

@@ -19,9 +19,12 @@ static int __init ion_init(void)
 {
 	int ret;
 
-	ret = ion_region_heaps_init();
+	ret = ion_page_pool_init();
 	if (ret)
 		return ret;
+	ret = ion_region_heaps_init();
+	if (ret)
+		goto err_pool;
 	ret = ion_dma_heap_init();
 	if (ret)
 		goto err_regions;
@@ -57,6 +60,8 @@ err_dma_heap:
 	ion_dma_heap_exit();
 err_regions:
 	ion_region_heaps_exit();
+err_pool:
+	ion_page_pool_exit();
 	return ret;
 }
 
@@ -67,11 +72,11 @@ static void __exit ion_exit(void)
 	ion_cma_heap_exit();
 	ion_heap_remove(&ion_contig_heap);
 	ion_heap_remove(&ion_system_heap);
-	ion_page_pool_exit();
 	ion_report_exit();
 	ion_debug_exit();
 	ion_dma_heap_exit();
 	ion_region_heaps_exit();
+	ion_page_pool_exit();
 }
 
 module_init(ion_init);

@@ -8,7 +8,6 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 
 #include "../compat.h"
 #include "account.h"
@@ -16,121 +15,140 @@
 #include "page_pool.h"
 
 /* A caller that asks for too much gets ENOMEM, not others the OOM killer. */
-#define ION_PAGE_GFP (__GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+#define ION_PAGE_GFP (__GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 /* A block is a bonus: take it if it is there, do not work for it. */
-#define ION_BLOCK_GFP (__GFP_ZERO | __GFP_NOWARN | __GFP_NORETRY | __GFP_COMP)
+#define ION_BLOCK_GFP (__GFP_NOWARN | __GFP_NORETRY)
 
 /**
- * struct run - contiguous pages of a buffer in the making
- * @page: the first
- * @size: how many bytes, a power of two
- * @node: in the list of the buffer's
+ * struct runs - contiguous pages of a buffer in the making
+ * @of: of each order, linked by the first page's lru; larger ones come first
+ * @count: how many in all
  */
-struct run {
-	struct page *page;
-	size_t size;
-	struct list_head node;
+struct runs {
+	struct list_head of[ION_MAX_ORDER + 1];
+	unsigned int count;
 };
 
-static struct page *alloc_pages_of(size_t size, bool cached)
+static struct ion_page_pool *pool_for(struct ion_memory *mem)
 {
-	gfp_t gfp = size > PAGE_SIZE ? ION_BLOCK_GFP : ION_PAGE_GFP;
-	gfp_t base = cached ? GFP_HIGHUSER : GFP_KERNEL;
-
-	if (size > PAGE_SIZE)
-		base &= ~__GFP_RECLAIM;
-	gfp = ion_account_gfp(base | gfp);
-	return cached ? alloc_pages(gfp, get_order(size)) :
-			ion_page_pool_alloc(size, PAGE_SIZE, gfp);
+	return mem->cached ? &ion_cached_pool : &ion_wc_pool;
 }
 
-static void free_pages_of(struct page *page, size_t size, bool cached)
+static gfp_t gfp_for(struct ion_memory *mem, unsigned int order)
 {
-	if (cached)
-		__free_pages(page, get_order(size));
+	gfp_t gfp = mem->cached ? GFP_HIGHUSER : GFP_KERNEL;
+
+	if (order)
+		gfp = (gfp & ~__GFP_RECLAIM) | ION_BLOCK_GFP;
 	else
-		ion_page_pool_free(page, size);
+		gfp |= ION_PAGE_GFP;
+	return ion_account_gfp(gfp);
 }
 
-static void free_runs(struct list_head *runs, bool cached)
+/* Of *@order, or of a lower one if there is no such run. */
+static struct page *alloc_run(struct ion_memory *mem, unsigned int *order)
 {
-	struct run *run, *next;
+	struct page *page;
 
-	list_for_each_entry_safe(run, next, runs, node) {
-		cond_resched();
-		free_pages_of(run->page, run->size, cached);
-		kfree(run);
+	for (;; (*order)--) {
+		page = ion_page_pool_alloc(pool_for(mem), PAGE_SIZE << *order,
+					   PAGE_SIZE, gfp_for(mem, *order));
+		if (page || !*order)
+			return page;
 	}
 }
 
-/* Of @size bytes, or less if there is no such run. */
-static struct run *alloc_run(size_t size, bool cached)
+static int alloc_runs(struct ion_memory *mem, struct runs *runs)
 {
-	struct run *run;
+	unsigned long left = mem->size >> PAGE_SHIFT;
+	unsigned int order = ION_MAX_ORDER;
+	struct page *page;
 
-	run = kmalloc(sizeof(*run), ION_TABLE_GFP);
-	if (!run)
-		return NULL;
-	for (; size >= PAGE_SIZE; size /= 2) {
-		run->page = alloc_pages_of(size, cached);
-		run->size = size;
-		if (run->page)
-			return run;
-	}
-	kfree(run);
-	return NULL;
-}
-
-static int alloc_runs(struct list_head *runs, size_t left, bool cached)
-{
-	size_t size = PAGE_SIZE << ION_MAX_ORDER;
-	struct run *run;
-	int nents = 0;
-
-	for (; left; left -= size) {
+	for (; left; left -= 1UL << order) {
 		/* Clearing a run is no place where others get to run. */
 		cond_resched();
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		run = alloc_run(min_t(size_t, size, rounddown_pow_of_two(left)),
-				cached);
-		if (!run)
+		order = min_t(unsigned int, order, ilog2(left));
+		page = alloc_run(mem, &order);
+		if (!page)
 			return -ENOMEM;
-		list_add_tail(&run->node, runs);
-		size = run->size;
-		nents++;
+		list_add_tail(&page->lru, &runs->of[order]);
+		runs->count++;
 	}
-	return nents;
+	return 0;
+}
+
+static void free_runs(struct ion_memory *mem, struct runs *runs)
+{
+	struct page *page, *next;
+	int order;
+
+	for (order = ION_MAX_ORDER; order >= 0; order--)
+		list_for_each_entry_safe(page, next, &runs->of[order], lru) {
+			cond_resched();
+			ion_page_pool_free(pool_for(mem), page,
+					   PAGE_SIZE << order);
+		}
+}
+
+static int fill_table(struct sg_table *table, struct runs *runs)
+{
+	struct scatterlist *sg;
+	struct page *page;
+	int order, ret;
+
+	ret = sg_alloc_table(table, runs->count, ION_TABLE_GFP);
+	if (ret)
+		return ret;
+	sg = table->sgl;
+	for (order = ION_MAX_ORDER; order >= 0; order--)
+		list_for_each_entry(page, &runs->of[order], lru) {
+			sg_set_page(sg, page, PAGE_SIZE << order, 0);
+			sg = sg_next(sg);
+		}
+	return 0;
+}
+
+static int alloc_table(struct ion_memory *mem)
+{
+	struct runs runs = { };
+	int order, ret;
+
+	for (order = ION_MAX_ORDER; order >= 0; order--)
+		INIT_LIST_HEAD(&runs.of[order]);
+	ret = alloc_runs(mem, &runs);
+	if (!ret)
+		ret = fill_table(&mem->table, &runs);
+	if (ret)
+		free_runs(mem, &runs);
+	return ret;
+}
+
+/* Most buffers are small, or have the size of a run. */
+static bool alloc_one_run(struct ion_memory *mem)
+{
+	unsigned int order = get_order(mem->size);
+	struct page *page;
+
+	if (order > ION_MAX_ORDER || !is_power_of_2(mem->size))
+		return false;
+	page = ion_page_pool_alloc(pool_for(mem), mem->size, PAGE_SIZE,
+				   gfp_for(mem, order));
+	if (page)
+		ion_table_set(mem, page);
+	return page;
 }
 
 static int system_allocate(struct ion_heap *heap, struct ion_memory *mem)
 {
-	struct run *run, *next;
-	struct scatterlist *sg;
-	LIST_HEAD(runs);
-	int ret;
+	int ret = 0;
 
 	if (mem->align > PAGE_SIZE)
 		return -EINVAL;
-
-	ret = alloc_runs(&runs, mem->size, mem->cached);
-	if (ret < 0)
-		goto err_free;
-	ret = sg_alloc_table(&mem->table, ret, ION_TABLE_GFP);
-	if (ret)
-		goto err_free;
-
-	sg = mem->table.sgl;
-	list_for_each_entry_safe(run, next, &runs, node) {
-		sg_set_page(sg, run->page, run->size, 0);
-		sg = sg_next(sg);
-		kfree(run);
-	}
+	if (!alloc_one_run(mem))
+		ret = alloc_table(mem);
 	mem->combined = !mem->cached;
-	return 0;
-
-err_free:
-	free_runs(&runs, mem->cached);
 	return ret;
 }
 
@@ -140,10 +158,11 @@ static void system_free(struct ion_heap *heap, struct ion_memory *mem)
 	int i;
 
 	for_each_sgtable_sg(&mem->table, sg, i) {
+		ion_page_pool_free(pool_for(mem), sg_page(sg), sg->length);
 		cond_resched();
-		free_pages_of(sg_page(sg), sg->length, mem->cached);
 	}
-	sg_free_table(&mem->table);
+	if (mem->table.sgl != &mem->entry)
+		sg_free_table(&mem->table);
 }
 
 /* The contiguous heap takes from the same pool: it is told of here. */

@@ -65,7 +65,7 @@ static pte_t *find_entry(pgd_t *pgd, unsigned long addr, unsigned int *level)
 static unsigned long count_entry(pte_t *pte, unsigned int level,
 				 unsigned long addr, u32 *kinds)
 {
-	unsigned long value, in_page, size;
+	unsigned long value;
 	unsigned int index = 0;
 
 	value = pte ? pte_val(READ_ONCE(*pte)) : 0;
@@ -84,9 +84,11 @@ static unsigned long count_entry(pte_t *pte, unsigned int level,
 	/* The frame of a page without access is turned inside out. */
 	if (level == PG_LEVEL_4K)
 		return pte_pfn(*pte);
-	size = level == PG_LEVEL_2M ? PMD_SIZE : PUD_SIZE;
-	in_page = (addr & (size - 1)) >> PAGE_SHIFT;
-	return ((value & PTE_PFN_MASK & ~_PAGE_PAT_LARGE) >> PAGE_SHIFT) + in_page;
+	if (level == PG_LEVEL_2M)
+		return pmd_pfn(*(pmd_t *)pte) +
+		       ((addr & ~PMD_MASK) >> PAGE_SHIFT);
+	return ((value & PTE_PFN_MASK & ~_PAGE_PAT_LARGE) >> PAGE_SHIFT) +
+	       ((addr & ~PUD_MASK) >> PAGE_SHIFT);
 }
 
 static void look_at_user(struct page_test_data *data)

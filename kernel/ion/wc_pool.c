@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Write-combined pages. A page's mapping in the kernel's linear map must not be
+ * cached while another one is write-combined, and changing it page by page
+ * breaks the linear map up for good: so whole blocks of 2 MiB are changed, runs
+ * are taken out of them, and what is free in them waits for the next buffer.
+ * Only when the system has to get back what waits in a block that is in use, it
+ * is broken up. What is charged to a memory cgroup is made for its buffer, and
+ * ends with it.
+ */
+
+#include <linux/bitmap.h>
+#include <linux/list.h>
+#include <linux/lockdep.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include "../compat.h"
+#include "page_pool.h"
+
+#define BLOCK_ORDER get_order(SZ_2M)
+/* So many blocks are looked into; where none has room there is a new one. */
+#define MOST_LOOKED_INTO 16
+
+/**
+ * struct block - pages whose linear mapping is write-combined
+ * @page: the first
+ * @size: how many there are
+ * @used: how many of them are taken
+ * @gone: how many of those the system has back: then the block is broken up
+ * @unclean: how many are dirty
+ * @charged: they are one buffer's alone, and not in the pool
+ * @node: in @whole or @partly, unless all are taken
+ * @dirty: which of the pages that wait are not zero; follows @taken
+ * @taken: which pages do not wait
+ */
+struct block {
+	struct page *page;
+	unsigned long size;
+	unsigned long used;
+	unsigned long gone;
+	unsigned long unclean;
+	bool charged;
+	struct list_head node;
+	unsigned long *dirty;
+	unsigned long taken[];
+};
+
+/* protects all blocks but charged ones, the lists and the counts */
+static DEFINE_SPINLOCK(lock);
+static LIST_HEAD(whole);	/* blocks of which nothing is taken */
+static LIST_HEAD(partly);	/* blocks of which something is */
+static LIST_HEAD(stuck);	/* charged ones that could not be restored */
+
+/* A block is a bonus: take it if it is there, do not work for it. */
+static gfp_t lightly(gfp_t gfp)
+{
+	return (gfp & ~(__GFP_RECLAIM | __GFP_RETRY_MAYFAIL)) | __GFP_NORETRY;
+}
+
+static void free_pages_of(struct page *page, unsigned long count)
+{
+	while (count--)
+		__free_page(page++);
+}
+
+static struct block *make_block(unsigned int order, gfp_t gfp)
+{
+	unsigned long size = 1UL << order, longs = BITS_TO_LONGS(size);
+	struct block *block;
+
+	block = kzalloc(struct_size(block, taken, 2 * longs),
+			GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+	if (!block)
+		return NULL;
+	block->dirty = block->taken + longs;
+	block->size = size;
+	INIT_LIST_HEAD(&block->node);
+	block->page = alloc_pages(gfp, order);
+	if (!block->page)
+		goto err_free;
+	if (ion_set_pages_wc(block->page, size))
+		goto err_pages;
+	ion_clean_pages(block->page, size << PAGE_SHIFT);
+	return block;
+
+err_pages:
+	/* What was changed before it failed must not get to others. */
+	if (!ion_set_pages_wb(block->page, size))
+		__free_pages(block->page, order);
+err_free:
+	kfree(block);
+	return NULL;
+}
+
+/* Something of it was taken or came back. */
+static void file_block(struct block *block, bool first)
+{
+	struct list_head *list = block->used ? &partly : &whole;
+
+	lockdep_assert_held(&lock);
+	if (block->used == block->size)
+		list_del_init(&block->node);
+	else if (first)
+		list_move(&block->node, list);
+	else
+		list_move_tail(&block->node, list);
+}
+
+static void set_unclean(struct block *block)
+{
+	lockdep_assert_held(&lock);
+	ion_wc_pool.dirty -= block->unclean;
+	block->unclean = bitmap_weight(block->dirty, block->size);
+	ion_wc_pool.dirty += block->unclean;
+}
+
+static void mark_taken(struct block *block, unsigned long at,
+		       unsigned long count)
+{
+	lockdep_assert_held(&lock);
+	bitmap_set(block->taken, at, count);
+	block->used += count;
+	ion_wc_pool.idle -= count;
+	if (block->unclean) {
+		bitmap_clear(block->dirty, at, count);
+		set_unclean(block);
+	}
+	file_block(block, true);
+}
+
+/* Those that are not dirty are less urgently looked at. */
+static void mark_free(struct block *block, unsigned long at,
+		      unsigned long count, bool dirty)
+{
+	lockdep_assert_held(&lock);
+	bitmap_clear(block->taken, at, count);
+	block->used -= count;
+	ion_wc_pool.idle += count;
+	if (dirty) {
+		bitmap_set(block->dirty, at, count);
+		set_unclean(block);
+	}
+	file_block(block, dirty);
+}
+
+static struct page *take_from(struct block *block, unsigned long count,
+			      unsigned long align, bool *dirty)
+{
+	unsigned long at;
+
+	lockdep_assert_held(&lock);
+	if (align > block->size)
+		return NULL;
+	at = bitmap_find_next_zero_area(block->taken, block->size, 0, count,
+					align - 1);
+	if (at + count > block->size)
+		return NULL;
+	*dirty = find_next_bit(block->dirty, block->size, at) < at + count;
+	mark_taken(block, at, count);
+	set_page_private(block->page + at, (unsigned long)block);
+	return block->page + at;
+}
+
+static unsigned long pages_of(size_t align)
+{
+	return max_t(size_t, align >> PAGE_SHIFT, 1);
+}
+
+static struct page *take_from_any(struct list_head *list, size_t size,
+				  size_t align, bool *dirty)
+{
+	unsigned int tries = MOST_LOOKED_INTO;
+	struct page *page = NULL;
+	struct block *block;
+
+	list_for_each_entry(block, list, node) {
+		page = take_from(block, size >> PAGE_SHIFT, pages_of(align),
+				 dirty);
+		if (page || !--tries)
+			break;
+	}
+	return page;
+}
+
+static struct page *wc_take(size_t size, size_t align, bool *dirty)
+{
+	struct page *page;
+
+	spin_lock(&lock);
+	page = take_from_any(&partly, size, align, dirty) ?:
+	       take_from_any(&whole, size, align, dirty);
+	spin_unlock(&lock);
+	return page;
+}
+
+static struct page *make_charged(unsigned int order, gfp_t gfp)
+{
+	struct block *block = make_block(order, gfp);
+
+	if (!block)
+		return NULL;
+	block->charged = true;
+	set_page_private(block->page, (unsigned long)block);
+	return block->page;
+}
+
+static struct page *wc_make(size_t size, size_t align, gfp_t gfp)
+{
+	unsigned int order = get_order(max(size, align));
+	struct block *block = NULL;
+	struct page *page;
+	bool dirty;
+
+	if (gfp & __GFP_ACCOUNT)
+		return make_charged(order, gfp);
+	/* No block of which only a part is wanted, if there is no room for it. */
+	if (order < BLOCK_ORDER &&
+	    ion_page_pool_has_room(&ion_wc_pool, 1UL << BLOCK_ORDER))
+		block = make_block(BLOCK_ORDER, lightly(gfp));
+	if (!block)
+		block = make_block(order, gfp);
+	if (!block)
+		return NULL;
+	spin_lock(&lock);
+	ion_wc_pool.idle += block->size;
+	page = take_from(block, size >> PAGE_SHIFT, pages_of(align), &dirty);
+	spin_unlock(&lock);
+	return page;
+}
+
+/* What could not be restored, and is charged to one, must not get to another. */
+static void free_charged(struct block *block)
+{
+	if (!ion_set_pages_wb(block->page, block->size)) {
+		__free_pages(block->page, ilog2(block->size));
+		kfree(block);
+		return;
+	}
+	spin_lock(&lock);
+	list_add(&block->node, &stuck);
+	spin_unlock(&lock);
+}
+
+/*
+ * The system gets pages that were marked as taken for that. Those that could not
+ * be restored wait on.
+ */
+static bool free_run(struct block *block, unsigned long at,
+		     unsigned long count)
+{
+	struct page *page = block->page + at;
+	bool restored, all = false;
+
+	restored = !ion_set_pages_wb(page, count);
+	spin_lock(&lock);
+	if (!restored) {
+		mark_free(block, at, count, true);
+	} else {
+		if (!block->gone && count < block->size)
+			split_page(block->page, ilog2(block->size));
+		block->gone += count;
+		all = block->gone == block->size;
+	}
+	spin_unlock(&lock);
+	if (restored && count == block->size)
+		__free_pages(page, ilog2(count));
+	else if (restored)
+		free_pages_of(page, count);
+	if (all)
+		kfree(block);
+	return restored;
+}
+
+static void wc_give(struct page *page, size_t size, bool keep)
+{
+	struct block *block = (struct block *)page_private(page);
+	unsigned long at = page - block->page, count = size >> PAGE_SHIFT;
+	bool broken;
+
+	set_page_private(page, 0);
+	if (block->charged) {
+		free_charged(block);
+		return;
+	}
+	spin_lock(&lock);
+	broken = block->gone;
+	if (!broken)
+		mark_free(block, at, count, true);
+	/* Other blocks break the linear map up: they do not wait. */
+	if (!block->used && block->size != 1UL << BLOCK_ORDER) {
+		at = 0;
+		count = block->size;
+		mark_taken(block, at, count);
+		broken = true;
+	}
+	spin_unlock(&lock);
+	if (broken)
+		free_run(block, at, count);
+}
+
+static struct block *find_unclean(struct list_head *list)
+{
+	struct block *block;
+
+	list_for_each_entry(block, list, node)
+		if (block->unclean)
+			return block;
+	return NULL;
+}
+
+static bool wc_clean(void)
+{
+	unsigned long at = 0, end = 0;
+	struct block *block;
+
+	spin_lock(&lock);
+	block = find_unclean(&whole) ?: find_unclean(&partly);
+	if (block) {
+		at = find_first_bit(block->dirty, block->size);
+		end = find_next_zero_bit(block->dirty, block->size, at);
+		mark_taken(block, at, end - at);
+	}
+	spin_unlock(&lock);
+	if (!block)
+		return false;
+
+	ion_page_pool_clear(block->page + at, (end - at) << PAGE_SHIFT);
+	ion_clean_pages(block->page + at, (end - at) << PAGE_SHIFT);
+	spin_lock(&lock);
+	mark_free(block, at, end - at, false);
+	spin_unlock(&lock);
+	return true;
+}
+
+/* Rather those that do not have to be broken up. */
+static struct block *take_rest(unsigned long *at, unsigned long *count)
+{
+	struct list_head *list = list_empty(&whole) ? &partly : &whole;
+	struct block *block;
+
+	lockdep_assert_held(&lock);
+	if (list_empty(list))
+		return NULL;
+	block = list_last_entry(list, struct block, node);
+	*at = find_first_zero_bit(block->taken, block->size);
+	*count = find_next_bit(block->taken, block->size, *at) - *at;
+	mark_taken(block, *at, *count);
+	return block;
+}
+
+static size_t wc_release(size_t pages)
+{
+	unsigned long at, count;
+	struct block *block;
+	size_t freed = 0;
+
+	while (freed < pages) {
+		spin_lock(&lock);
+		block = take_rest(&at, &count);
+		spin_unlock(&lock);
+		if (!block || !free_run(block, at, count))
+			break;
+		freed += count;
+		cond_resched();
+	}
+	return freed;
+}
+
+/**
+ * ion_wc_pool_exit() - try once more to restore what could not be
+ *
+ * Nothing is taken any more, and nobody else calls.
+ */
+void ion_wc_pool_exit(void)
+{
+	struct block *block, *next;
+
+	list_for_each_entry_safe(block, next, &stuck, node)
+		if (!ion_set_pages_wb(block->page, block->size)) {
+			__free_pages(block->page, ilog2(block->size));
+			kfree(block);
+		}
+}
+
+struct ion_page_pool ion_wc_pool = {
+	.take = wc_take,
+	.make = wc_make,
+	.give = wc_give,
+	.clean = wc_clean,
+	.release = wc_release,
+};
