@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <ion/ion.h>
+
+/* What one entry of a process's page tables can map instead of a page. */
+#define LARGE ((size_t)2 << 20)
+
+static size_t page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
 
 static int request(int fd, unsigned long cmd, void *arg)
 {
@@ -48,11 +56,23 @@ int ion_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,
 int ion_alloc_fd(int fd, size_t len, size_t align, unsigned int heap_mask,
 		 unsigned int flags, int *handle_fd)
 {
+	struct ion_new_allocation_data data = {
+		.len = len,
+		.heap_id_mask = heap_mask,
+		.flags = flags,
+	};
 	ion_user_handle_t handle;
-	int ret;
+	int ret = -ENOTTY;
 
 	if (!handle_fd)
 		return -EINVAL;
+	/* The descriptor ABI, in one request, knows no alignment. */
+	if (!align || align <= page_size())
+		ret = request(fd, ION_IOC_NEW_ALLOC, &data);
+	if (!ret)
+		*handle_fd = data.fd;
+	if (ret != -ENOTTY)
+		return ret;
 	ret = ion_alloc(fd, len, align, heap_mask, flags, &handle);
 	if (ret)
 		return ret;
@@ -99,26 +119,95 @@ static int get_fd(int fd, unsigned long cmd, ion_user_handle_t handle,
 	return ret;
 }
 
+static bool is_large(const void *addr, off_t offset)
+{
+	return (uintptr_t)addr % LARGE == (uintptr_t)offset % LARGE;
+}
+
+/* In the middle of what is surely large enough, the rest of which is let go. */
+static void *map_large(int fd, size_t length, int prot, int flags, off_t offset)
+{
+	size_t room = length + LARGE, before;
+	char *start, *addr;
+
+	if (room < length)
+		return MAP_FAILED;
+	start = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (start == MAP_FAILED)
+		return MAP_FAILED;
+	before = (offset - (uintptr_t)start) % LARGE;
+	addr = mmap(start + before, length, prot, flags | MAP_FIXED, fd, offset);
+	if (addr == MAP_FAILED) {
+		munmap(start, room);
+		return MAP_FAILED;
+	}
+	length = (length + page_size() - 1) & -page_size();
+	if (before)
+		munmap(start, before);
+	munmap(addr + length, room - before - length);
+	return addr;
+}
+
+static void *map(int fd, size_t length, int prot, int flags, off_t offset)
+{
+	/*
+	 * Where the last one was, if it was large, or else the last small one:
+	 * as likely as not that is free again, and found sooner.
+	 */
+	static _Atomic uintptr_t lasts[2];
+	bool large = length >= LARGE;
+	uintptr_t hint = lasts[large];
+	void *addr, *better;
+
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
+		return mmap(NULL, length, prot, flags, fd, offset);
+
+	if (hint && large)
+		hint += (uintptr_t)offset % LARGE;
+	addr = mmap((void *)hint, length, prot, flags, fd, offset);
+	if (addr == MAP_FAILED)
+		return addr;
+	if (large && !is_large(addr, offset)) {
+		better = map_large(fd, length, prot, flags, offset);
+		if (better == MAP_FAILED)
+			return addr;
+		munmap(addr, length);
+		addr = better;
+	}
+	lasts[large] = large ? (uintptr_t)addr & -LARGE : (uintptr_t)addr;
+	return addr;
+}
+
+int ion_map_fd(int buffer_fd, size_t length, int prot, int flags, off_t offset,
+	       unsigned char **ptr)
+{
+	void *addr;
+
+	if (!ptr)
+		return -EINVAL;
+	addr = map(buffer_fd, length, prot, flags, offset);
+	if (addr == MAP_FAILED)
+		return -errno;
+	*ptr = addr;
+	return 0;
+}
+
 int ion_map(int fd, ion_user_handle_t handle, size_t length, int prot,
 	    int flags, off_t offset, unsigned char **ptr, int *map_fd)
 {
 	int buffer_fd, ret;
-	void *addr;
 
 	if (!ptr || !map_fd)
 		return -EINVAL;
 	ret = get_fd(fd, ION_IOC_MAP, handle, &buffer_fd);
 	if (ret)
 		return ret;
-	addr = mmap(NULL, length, prot, flags, buffer_fd, offset);
-	if (addr == MAP_FAILED) {
-		ret = -errno;
+	ret = ion_map_fd(buffer_fd, length, prot, flags, offset, ptr);
+	if (ret)
 		close(buffer_fd);
-		return ret;
-	}
-	*ptr = addr;
-	*map_fd = buffer_fd;
-	return 0;
+	else
+		*map_fd = buffer_fd;
+	return ret;
 }
 
 int ion_share(int fd, ion_user_handle_t handle, int *share_fd)

@@ -116,7 +116,7 @@ int ion_free(int fd, ion_user_handle_t handle);
  * @prot: PROT_* of mmap(2)
  * @flags: MAP_* of mmap(2); MAP_SHARED, a private mapping is refused
  * @offset: where in the buffer to start, a multiple of the page size
- * @ptr: returns the address; munmap(2) it
+ * @ptr: returns the address, chosen as ion_map_fd() does; munmap(2) it
  * @map_fd: returns a dma-buf descriptor; close(2) it
  *
  * Return: 0. -EINVAL: the client does not hold @handle, or the range is not in
@@ -125,6 +125,24 @@ int ion_free(int fd, ion_user_handle_t handle);
  */
 int ion_map(int fd, ion_user_handle_t handle, size_t length, int prot,
 	    int flags, off_t offset, unsigned char **ptr, int *map_fd);
+
+/**
+ * ion_map_fd() - map a buffer of which there is a descriptor
+ * @buffer_fd: a dma-buf descriptor, of any driver
+ * @length: bytes to map
+ * @prot: PROT_* of mmap(2)
+ * @flags: MAP_* of mmap(2); MAP_SHARED, a private mapping is refused
+ * @offset: where in the buffer to start, a multiple of the page size
+ * @ptr: returns the address; munmap(2) it
+ *
+ * From 2 MiB on the address is one at which the kernel can map 2 MiB with one
+ * entry of the page tables, which costs a 500th. mmap(2) alone finds such an
+ * address by luck.
+ *
+ * Return: 0, or what mmap(2) says. -EINVAL: the range is not in the buffer.
+ */
+int ion_map_fd(int buffer_fd, size_t length, int prot, int flags, off_t offset,
+	       unsigned char **ptr);
 
 /**
  * ion_share() - get a dma-buf descriptor for a handle
