@@ -6,6 +6,8 @@
 # make check            all tests and lint, on every kernel that we support
 # make fuzz             random operations on the debug kernel, until stopped
 #                       or until one goes wrong         [FUZZ=, its options]
+# make bench            compare with dma-heap and others, by counted
+#                       instructions; HOST=1: here, by the wall clock
 # make install          library, headers, .pc files and udev rules
 #                       [DESTDIR= PREFIX=]
 # make modules          the kernel modules              [KERNELDIR=]
@@ -35,7 +37,7 @@ PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
 	$(B)/examples/invert
 # What has no use for a 32-bit build: it is not about the ABI.
-ONLY_64 := module accounting information races storms fuzz faults
+ONLY_64 := pools module accounting information races storms fuzz faults
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
 TESTS += $(addsuffix 32,$(filter-out $(addprefix %/,$(ONLY_64)),$(TESTS)))
 
@@ -48,9 +50,11 @@ INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
 # What a fresh Debian needs.
 VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
+BENCH_PACKAGES := libjson-c-dev jq gnuplot-nox
 CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
 	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev \
-	qemu-system-arm device-tree-compiler flex bison bc libelf-dev
+	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
+	$(BENCH_PACKAGES)
 
 all: lib examples
 	@if [ -e $(UTSRELEASE) ]; then \
@@ -61,7 +65,7 @@ all: lib examples
 
 lib: $(LIB) $(PC) $(INCLUDES)
 examples: $(EXAMPLES)
-tests: $(TESTS)
+tests: $(TESTS) $(B)/bench/measure
 
 # ---- the user side
 
@@ -101,6 +105,11 @@ $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 		$(B)/lib/libion.a -lcmocka -lpthread
 
 $(B)/tests/fuzz: $(wildcard tests/fuzz/*)
+
+$(B)/bench/measure: $(wildcard bench/*.c bench/*.h) $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -MF $@.d -o $@ \
+		$(filter %.c,$^) $(B)/lib/libion.a -ljson-c -lpthread
 
 # The same tests as 32-bit programs, with a cmocka that is not installed.
 M32 = -m32 -D_FILE_OFFSET_BITS=64
@@ -193,6 +202,11 @@ fuzz:
 		--param ion.chunk=tiles:0x31000000:16M:64K \
 		$(B)/tests/fuzz $(or $(FUZZ),--endless)
 
+bench:
+	@vm/packages $(if $(HOST),gcc libc6-dev,$(VM_PACKAGES)) $(BENCH_PACKAGES)
+	@$(MAKE) -s $(B)/bench/measure
+	@bench/run $(if $(HOST),--host)
+
 clean:
 	rm -rf $(B)
 
@@ -201,6 +215,6 @@ clean:
 FORCE:
 
 .PHONY: all lib examples tests install modules test_modules modules_install \
-	demo check fuzz clean
+	demo check fuzz bench clean
 .DELETE_ON_ERROR:
 .SECONDARY: $(B)/lib/ion32.o
