@@ -50,10 +50,8 @@ double median(double *values, int count)
 
 void touch(char *addr, size_t size)
 {
-	char *end = addr + size;
-
-	for (ssize_t i = -(ssize_t)size; i; i += PAGE)
-		__atomic_store_n(end + i, 1, __ATOMIC_RELAXED);
+	for (char *end = addr + size; addr < end; addr += PAGE)
+		__atomic_store_n(addr, 1, __ATOMIC_RELAXED);
 }
 
 void progress(const char *test, const char *who, size_t size)
