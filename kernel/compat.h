@@ -135,14 +135,14 @@ static inline void ion_map_huge(struct vm_area_struct *vma, unsigned long addr,
 	p4d_t *p4d;
 	pud_t *pud;
 
-	if (pgd_none(*pgd))
+	if (!has_transparent_hugepage() || pgd_none(*pgd))
 		return;
 	p4d = p4d_offset(pgd, addr);
 	if (p4d_none(*p4d))
 		return;
 	pud = pud_offset(p4d, addr);
 	if (!pud_none(*pud))
-		ion_insert_huge(vma, addr, pmd_offset(pud, addr), pfn, true);
+		ion_insert_huge(vma, addr, pmd_offset(pud, addr), pfn, false);
 #endif
 }
 
@@ -168,7 +168,8 @@ static inline int ion_set_ptes(pte_t *pte, unsigned long addr, void *data)
 	unsigned int i;
 
 	for (i = 0;;) {
-		set_pte(pte + i, entry);
+		set_pte_at(map->vma->vm_mm, addr + i * PAGE_SIZE, pte + i,
+			   entry);
 		if (++i == map->count)
 			return 0;
 		if (plain)

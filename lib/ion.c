@@ -12,6 +12,10 @@
 /* What one entry of a process's page tables can map instead of a page. */
 #define LARGE ((size_t)2 << 20)
 
+#ifndef MAP_32BIT
+#define MAP_32BIT 0
+#endif
+
 static size_t page_size(void)
 {
 	return sysconf(_SC_PAGESIZE);
@@ -159,7 +163,7 @@ static void *map(int fd, size_t length, int prot, int flags, off_t offset)
 	uintptr_t hint = lasts[large];
 	void *addr, *better;
 
-	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT))
 		return mmap(NULL, length, prot, flags, fd, offset);
 
 	if (hint && large)

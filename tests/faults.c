@@ -549,6 +549,24 @@ static long map_buffer(struct state *s)
 	return s->got_addr == MAP_FAILED ? -errno : 0;
 }
 
+/* With a neighbour, so that there is a table already for large entries. */
+static long map_large_buffer(struct state *s)
+{
+	static char *beside;
+
+	if (!beside) {
+		beside = mmap((void *)((1UL << 45) + 512 * MiB), PAGE,
+			      PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			      MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		assert_true(beside != MAP_FAILED);
+		*beside = 1;
+	}
+	s->got_addr = mmap((void *)(1UL << 45), page_up(s->call->size),
+			   PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED_NOREPLACE, s->fd, 0);
+	return s->got_addr == MAP_FAILED ? -errno : 0;
+}
+
 static long sync_whole(struct state *s)
 {
 	return sync_buffer(s->fd, s->call->number | DMA_BUF_SYNC_RW);
@@ -705,6 +723,8 @@ static const struct call calls[] = {
 	MAP("system", ION_HEAP_TYPE_SYSTEM, CACHED, SIZE),
 	MAP("system, combined", ION_HEAP_TYPE_SYSTEM, 0, SIZE),
 	MAP("contiguous", ION_HEAP_TYPE_SYSTEM_CONTIG, 0, SIZE),
+	{ .name = "mmap large", .call = map_large_buffer, .flags = CACHED,
+	  .size = 4 * MiB + SIZE, .needs = BUFFER, .gives = A_MAPPING },
 	MAP("carveout", ION_HEAP_TYPE_CARVEOUT, CACHED, SIZE),
 	MAP("carveout, combined", ION_HEAP_TYPE_CARVEOUT, 0, SIZE),
 	MAP("chunk", ION_HEAP_TYPE_CHUNK, 0, 2 * TILE + SIZE),

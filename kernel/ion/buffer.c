@@ -368,8 +368,10 @@ static vm_fault_t vma_huge_fault(struct vm_fault *vmf, unsigned int order)
 			 linear_page_index(vma, addr) << PAGE_SHIFT, &left);
 	if (!IS_ALIGNED(phys, PMD_SIZE) || left < PMD_SIZE)
 		return VM_FAULT_FALLBACK;
+	/* Only of an entry that is there must it be said. */
 	return ion_insert_huge(vma, addr, vmf->pmd, PHYS_PFN(phys),
-			       vmf->flags & FAULT_FLAG_WRITE);
+			       vmf->flags & FAULT_FLAG_WRITE &&
+			       pmd_trans_huge(pmdp_get_lockless(vmf->pmd)));
 }
 #endif
 
@@ -408,23 +410,21 @@ static size_t not_huge(unsigned long addr, phys_addr_t phys, size_t len)
 	return len;
 }
 
-/* Where the kernel has no table yet for a large entry, the first touch makes it. */
 static int map_run(struct vm_area_struct *vma, unsigned long addr,
-		   phys_addr_t phys, size_t len)
+		   phys_addr_t phys, size_t len, bool huge)
 {
 	size_t n;
 	int ret;
 
-	if (len < PMD_SIZE)
-		return ion_map_pfns(vma, addr, PHYS_PFN(phys), len);
-
 	for (; len; len -= n, addr += n, phys += n) {
-		if (is_huge(addr, phys, len)) {
-			n = PMD_SIZE;
+		n = is_huge(addr, phys, len) ? PMD_SIZE :
+					       not_huge(addr, phys, len);
+		if (huge != is_huge(addr, phys, len))
+			continue;
+		if (huge) {
 			ion_map_huge(vma, addr, PHYS_PFN(phys));
 			continue;
 		}
-		n = not_huge(addr, phys, len);
 		ret = ion_map_pfns(vma, addr, PHYS_PFN(phys), n);
 		if (ret)
 			return ret;
@@ -432,13 +432,52 @@ static int map_run(struct vm_area_struct *vma, unsigned long addr,
 	return 0;
 }
 
-static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
+static int map_runs(struct ion_buffer *buffer, struct vm_area_struct *vma,
+		    bool huge)
 {
-	struct ion_buffer *buffer = dmabuf->priv;
 	size_t skip = (size_t)vma->vm_pgoff << PAGE_SHIFT, len;
 	unsigned long addr = vma->vm_start;
 	struct scatterlist *sg;
 	int i, ret;
+
+	for_each_sgtable_sg(&buffer->mem.table, sg, i) {
+		if (skip >= sg->length) {
+			skip -= sg->length;
+			continue;
+		}
+		len = min(sg->length - skip, vma->vm_end - addr);
+		ret = map_run(vma, addr, sg_phys(sg) + skip, len, huge);
+		if (ret)
+			return ret;
+		addr += len;
+		if (addr == vma->vm_end)
+			break;
+		skip = 0;
+		cond_resched();
+		if (!huge && fatal_signal_pending(current))
+			return -EINTR;
+	}
+	return 0;
+}
+
+/*
+ * Large entries come last, when nothing can fail any more: Linux 6.12 takes those
+ * of a mapping that failed for huge pages of a process, and puts them. Where the
+ * kernel has no table for them yet, the first touch makes it.
+ */
+static int map_all(struct ion_buffer *buffer, struct vm_area_struct *vma)
+{
+	int ret = map_runs(buffer, vma, false);
+
+	if (!ret && vma->vm_end - vma->vm_start >= PMD_SIZE)
+		map_runs(buffer, vma, true);
+	return ret;
+}
+
+static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
+{
+	struct ion_buffer *buffer = dmabuf->priv;
+	int ret;
 
 	/*
 	 * Copy-on-write of bare page frames is not possible. A shared mapping
@@ -450,23 +489,9 @@ static int buffer_mmap(struct dma_buf *dmabuf, struct vm_area_struct *vma)
 		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
 
-	for_each_sgtable_sg(&buffer->mem.table, sg, i) {
-		if (skip >= sg->length) {
-			skip -= sg->length;
-			continue;
-		}
-		len = min(sg->length - skip, vma->vm_end - addr);
-		ret = map_run(vma, addr, sg_phys(sg) + skip, len);
-		if (ret)
-			return ret;
-		addr += len;
-		if (addr == vma->vm_end)
-			break;
-		skip = 0;
-		cond_resched();
-		if (fatal_signal_pending(current))
-			return -EINTR;
-	}
+	ret = map_all(buffer, vma);
+	if (ret)
+		return ret;
 	vma->vm_private_data = buffer;
 	vma->vm_ops = vma->vm_end - vma->vm_start < PMD_SIZE ? &vma_ops :
 							       &huge_vma_ops;

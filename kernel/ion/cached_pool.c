@@ -128,7 +128,7 @@ static bool cached_clean(void)
 		return false;
 
 	order++;
-	ion_page_pool_clear(page, PAGE_SIZE << order);
+	ion_page_pool_clear(&ion_cached_pool, page, PAGE_SIZE << order);
 	spin_lock(&lock);
 	push(order, &runs[order].zero, page);
 	spin_unlock(&lock);

@@ -136,15 +136,21 @@ static unsigned long release_idle(struct shrinker *s,
 
 /**
  * ion_page_pool_clear() - make pages zero
+ * @pool: of which kind they are
  * @page: the first, in the linear map
  * @size: bytes, a multiple of PAGE_SIZE
+ *
+ * Nothing of write-combined pages stays in the caches, whoever looks at them next.
  */
-void ion_page_pool_clear(struct page *page, size_t size)
+void ion_page_pool_clear(struct ion_page_pool *pool, struct page *page,
+			 size_t size)
 {
 	size_t i;
 
 	for (i = 0; i < size >> PAGE_SHIFT; i++)
 		clear_highpage(page + i);
+	if (pool == &ion_wc_pool)
+		ion_clean_pages(page, size);
 }
 
 /**
@@ -170,7 +176,7 @@ struct page *ion_page_pool_alloc(struct ion_page_pool *pool, size_t size,
 	if (!page)
 		return pool->make(size, align, gfp | __GFP_ZERO);
 	if (dirty)
-		ion_page_pool_clear(page, size);
+		ion_page_pool_clear(pool, page, size);
 	return page;
 }
 

@@ -18,9 +18,8 @@ struct page;
  * @idle: pages that wait; written under the pool's own lock
  * @dirty: those of them that are not zero; the same
  *
- * A run is made of pages with a reference count each. All may sleep, and none
- * holds a lock while it clears pages, has their mapping changed, or calls the
- * page allocator.
+ * All may sleep, and none holds a lock while it clears pages, has their mapping
+ * changed, or calls the page allocator.
  */
 struct ion_page_pool {
 	struct page *(*take)(size_t size, size_t align, bool *dirty);
@@ -41,7 +40,8 @@ void ion_page_pool_free(struct ion_page_pool *pool, struct page *page,
 			size_t size);
 bool ion_page_pool_is_behind(void);
 bool ion_page_pool_has_room(struct ion_page_pool *pool, size_t pages);
-void ion_page_pool_clear(struct page *page, size_t size);
+void ion_page_pool_clear(struct ion_page_pool *pool, struct page *page,
+			 size_t size);
 size_t ion_page_pool_idle(void);
 void ion_wc_pool_exit(void);
 int ion_page_pool_init(void);

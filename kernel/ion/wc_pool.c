@@ -249,26 +249,30 @@ static void free_charged(struct block *block)
 
 /*
  * The system gets pages that were marked as taken for that. Those that could not
- * be restored wait on.
+ * be restored wait on, if they are again what they were; or else are taken for
+ * good.
  */
 static bool free_run(struct block *block, unsigned long at,
 		     unsigned long count)
 {
 	struct page *page = block->page + at;
-	bool restored, all = false;
+	bool whole = count == block->size, restored, all = false;
 
 	restored = !ion_set_pages_wb(page, count);
+	if (!restored && ion_set_pages_wc(page, count))
+		return false;
 	spin_lock(&lock);
 	if (!restored) {
 		mark_free(block, at, count, true);
 	} else {
-		if (!block->gone && count < block->size)
+		if (!block->gone && !whole)
 			split_page(block->page, ilog2(block->size));
 		block->gone += count;
 		all = block->gone == block->size;
 	}
 	spin_unlock(&lock);
-	if (restored && count == block->size)
+	/* Others may have freed the block by now, if not all of it was ours. */
+	if (restored && whole)
 		__free_pages(page, ilog2(count));
 	else if (restored)
 		free_pages_of(page, count);
@@ -330,8 +334,8 @@ static bool wc_clean(void)
 	if (!block)
 		return false;
 
-	ion_page_pool_clear(block->page + at, (end - at) << PAGE_SHIFT);
-	ion_clean_pages(block->page + at, (end - at) << PAGE_SHIFT);
+	ion_page_pool_clear(&ion_wc_pool, block->page + at,
+			    (end - at) << PAGE_SHIFT);
 	spin_lock(&lock);
 	mark_free(block, at, end - at, false);
 	spin_unlock(&lock);
