@@ -50,7 +50,7 @@ INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
 # What a fresh Debian needs.
 VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
-BENCH_PACKAGES := libjson-c-dev jq gnuplot-nox
+BENCH_PACKAGES := libjson-c-dev jq gnuplot-nox bsdextrautils
 CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
 	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \

@@ -48,7 +48,7 @@ void report(const char *test, const char *who, size_t size, ...)
 void progress(const char *test, const char *who, size_t size);
 void set_pool_size(const char *value);
 double cleaner_time(void);
-void wait_for_idle(void);
+void let_a_frame_pass(void);
 
 void measure_life(void);
 void measure_write_combined(void);

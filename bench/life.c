@@ -66,9 +66,9 @@ static void measure(const char *test, const struct peer *peer, int dev,
 
 	for (int i = -warm(size); i < LIVES; i++) {
 		live_slowly(peer, dev, size, took);
-		wait_for_idle();
+		let_a_frame_pass();
 		took[WHOLE] = live(peer, dev, size);
-		wait_for_idle();
+		let_a_frame_pass();
 		for (int part = 0; i >= 0 && part < PARTS; part++)
 			all[part][i] = took[part];
 	}
@@ -93,7 +93,7 @@ static void measure_sustained(const struct peer *peer, int dev, size_t size)
 		live(peer, dev, size);
 	all = now() - start;
 	left = cleaner_time();
-	wait_for_idle();
+	let_a_frame_pass();
 	left = cleaner_time() - left;
 	report("sustained", peer->name, size, "whole", (all + left) / MANY,
 	       NULL);

@@ -135,8 +135,11 @@ double cleaner_time(void)
 	return time / 1e3;
 }
 
-/* A frame's time: whoever has something to do in the background does it. */
-void wait_for_idle(void)
+/*
+ * What is measured is buffers of which one comes a frame: this is the time between
+ * them, in which whoever has something to do in the background does it.
+ */
+void let_a_frame_pass(void)
 {
 	const struct timespec frame = { .tv_nsec = 16666667 };
 
