@@ -4,60 +4,33 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-#include "test.h"
+#include "pool.h"
 
-#define POOL_SIZE "/sys/module/ion/parameters/pool_size"
-
-static char pool_size[32];
-
-static void write_file(const char *path, const char *text)
+static size_t available(void)
 {
-	int fd = expect_ok(sys(open(path, O_WRONLY | O_CLOEXEC)));
-
-	expect(sys(write(fd, text, strlen(text))), strlen(text));
-	close(fd);
-}
-
-static size_t number_in(const char *path, const char *key)
-{
-	FILE *file = fopen(path, "r");
-	unsigned long number = ULONG_MAX;
+	FILE *file = fopen("/proc/meminfo", "re");
+	size_t kib = 0;
 	char line[256];
 
 	assert_non_null(file);
-	while (fgets(line, sizeof(line), file))
-		if (!strncmp(line, key, strlen(key)))
-			number = strtoul(line + strlen(key), NULL, 10);
+	while (!kib && fgets(line, sizeof(line), file))
+		sscanf(line, "MemAvailable: %zu", &kib);
 	fclose(file);
-	assert_int_not_equal(number, ULONG_MAX);
-	return number;
-}
-
-static size_t pooled(void)
-{
-	return number_in("/sys/kernel/debug/ion/heaps/ion_system_heap",
-			 "pool:");
-}
-
-static size_t memory(const char *key)
-{
-	return number_in("/proc/meminfo", key) * KiB;
+	assert_true(kib > 0);
+	return kib * KiB;
 }
 
 static int setup(void **state)
 {
-	int fd = expect_ok(sys(open(POOL_SIZE, O_RDONLY | O_CLOEXEC)));
-
 	(void)state;
-	expect_ok(sys(read(fd, pool_size, sizeof(pool_size) - 1)));
-	close(fd);
+	remember_pool_size();
 	return 0;
 }
 
 static int as_before(void **state)
 {
 	(void)state;
-	write_file(POOL_SIZE, pool_size);
+	restore_pool_size();
 	return 0;
 }
 
@@ -79,7 +52,7 @@ static void they_are_bounded(void **state)
 	int ion = open_ion();
 
 	(void)state;
-	write_file(POOL_SIZE, "4M\n");
+	expect(set_pool_size("4M\n"), 0);
 	for (size_t s = 0; s < COUNT(sizes); s++)
 		for (int flags = 0; flags <= CACHED; flags++) {
 			use(ion, sizes[s], sizes[s] == PAGE ? MiB : 24 * MiB,
@@ -102,7 +75,7 @@ static void they_are_drained(void **state)
 	for (size_t i = 0; i < COUNT(fds); i += 2)
 		close(fds[i]);
 	assert_true(pooled() > 0);
-	write_file(POOL_SIZE, "0");
+	expect(set_pool_size("0"), 0);
 	expect(pooled(), 0);
 	for (size_t i = 1; i < COUNT(fds); i += 2)
 		close(fds[i]);
@@ -112,13 +85,11 @@ static void they_are_drained(void **state)
 
 static void bad_bounds_are_refused(void **state)
 {
-	static const char *const bad[] = { "", "x", "-1", "1Q", " 1" };
-	int fd = expect_ok(sys(open(POOL_SIZE, O_WRONLY | O_CLOEXEC)));
+	static const char *const bad[] = { "x", "-1", "1Q", " 1" };
 
 	(void)state;
-	for (size_t i = 1; i < COUNT(bad); i++)
-		expect(sys(write(fd, bad[i], strlen(bad[i]))), -EINVAL);
-	close(fd);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		expect(set_pool_size(bad[i]), -EINVAL);
 }
 
 /* Whoever clears them: who takes them, or the thread, if it has had the time. */
@@ -149,6 +120,75 @@ static void they_are_clear(void **state)
 	ion_close(ion);
 }
 
+/* ---- who changes the attributes of memory */
+
+#define TRACEFS "/sys/kernel/debug/tracing/"
+
+static long trace_with(const char *name, const char *value)
+{
+	char path[128];
+	long ret;
+	int fd;
+
+	snprintf(path, sizeof(path), TRACEFS "%s", name);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = sys(write(fd, value, strlen(value)));
+	close(fd);
+	return ret < 0 ? ret : 0;
+}
+
+static int changes(void)
+{
+	FILE *file = fopen(TRACEFS "trace", "re");
+	char line[512];
+	int count = 0;
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		count += strstr(line, ": set_memory_w") != NULL;
+	fclose(file);
+	return count;
+}
+
+static int untrace(void **state)
+{
+	trace_with("current_tracer", "nop");
+	trace_with("set_ftrace_filter", "");
+	return as_before(state);
+}
+
+/* The first of a size makes them, and what it leaves is enough for the others. */
+static void warm_ones_stay_combined(void **state)
+{
+	static const size_t sizes[] = { 2 * MiB, 4 * MiB, 16 * MiB, MiB,
+					64 * KiB, PAGE, 7 * PAGE };
+	int ion = open_ion(), first;
+
+	(void)state;
+	if (trace_with("set_ftrace_filter", "set_memory_w*") ||
+	    trace_with("current_tracer", "function")) {
+		ion_close(ion);
+		print_message("# no function tracer\n");
+		skip();
+	}
+	expect(set_pool_size("64M"), 0);
+	use(ion, 16 * MiB, 32 * MiB, 0);
+	first = changes();
+	assert_true(first > 0);
+	for (size_t s = 0; s < COUNT(sizes); s++)
+		for (int round = 0; round < 4; round++)
+			use(ion, sizes[s], sizes[s] < MiB ? 100 * sizes[s] :
+							    16 * MiB, 0);
+	expect(changes(), first);
+	use(ion, 16 * MiB, 16 * MiB, CACHED);
+	expect(changes(), first);
+	expect(set_pool_size("0"), 0);
+	assert_true(changes() > first);
+	ion_close(ion);
+}
+
 static int take_memory(void *arg)
 {
 	size_t size = *(size_t *)arg;
@@ -169,12 +209,12 @@ static void the_system_gets_them(void **state)
 	size_t wanted;
 
 	(void)state;
-	write_file(POOL_SIZE, "1G");
+	expect(set_pool_size("1G"), 0);
 	use(ion, 2 * MiB, 192 * MiB, CACHED);
 	use(ion, 64 * KiB, 16 * MiB, CACHED);
 	use(ion, 2 * MiB, 64 * MiB, 0);
 	assert_true(pooled() >= 250 * MiB);
-	wanted = memory("MemAvailable:") + 160 * MiB;
+	wanted = available() + 160 * MiB;
 	expect(end_of(take_memory, &wanted), -42);
 	assert_true(pooled() < 140 * MiB);
 	ion_close(ion);
@@ -259,8 +299,8 @@ static void *drain(void *arg)
 {
 	(void)arg;
 	while (!over) {
-		write_file(POOL_SIZE, "0");
-		write_file(POOL_SIZE, "16M");
+		expect(set_pool_size("0"), 0);
+		expect(set_pool_size("16M"), 0);
 	}
 	return NULL;
 }
@@ -268,10 +308,8 @@ static void *drain(void *arg)
 static void *shrink(void *arg)
 {
 	(void)arg;
-	/* From then on it is not logged. */
-	write_file("/proc/sys/vm/drop_caches", "4");
 	while (!over)
-		write_file("/proc/sys/vm/drop_caches", "2");
+		expect(shrink_pools(), 0);
 	return NULL;
 }
 
@@ -301,6 +339,7 @@ int main(void)
 		cmocka_unit_test_teardown(they_are_drained, as_before),
 		cmocka_unit_test(bad_bounds_are_refused),
 		cmocka_unit_test(they_are_clear),
+		cmocka_unit_test_teardown(warm_ones_stay_combined, untrace),
 		cmocka_unit_test_teardown(the_system_gets_them, as_before),
 		cmocka_unit_test(mappings_are_large),
 		cmocka_unit_test_teardown(all_at_once, as_before),

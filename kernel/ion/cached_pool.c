@@ -76,12 +76,6 @@ static struct page *cached_take(size_t size, size_t align, bool *dirty)
 	return page;
 }
 
-static void free_pages_of(struct page *page, size_t from, size_t to)
-{
-	for (; from < to; from++)
-		__free_page(page + from);
-}
-
 /* What is no block of the page allocator's any more is marked. */
 static struct page *cached_make(size_t size, size_t align, gfp_t gfp)
 {
@@ -91,7 +85,8 @@ static struct page *cached_make(size_t size, size_t align, gfp_t gfp)
 	if (!page || size == PAGE_SIZE << order)
 		return page;
 	split_page(page, order);
-	free_pages_of(page, size >> PAGE_SHIFT, 1UL << order);
+	ion_free_single_pages(page + (size >> PAGE_SHIFT),
+			      (1UL << order) - (size >> PAGE_SHIFT));
 	set_page_private(page, CUT);
 	return page;
 }
@@ -102,7 +97,7 @@ static void cached_give(struct page *page, size_t size, bool keep)
 
 	if (page_private(page) == CUT) {
 		set_page_private(page, 0);
-		free_pages_of(page, 0, size >> PAGE_SHIFT);
+		ion_free_single_pages(page, size >> PAGE_SHIFT);
 		return;
 	}
 	if (!keep) {

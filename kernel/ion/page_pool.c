@@ -257,5 +257,4 @@ void ion_page_pool_exit(void)
 	for (i = 0; i < ARRAY_SIZE(pools); i++)
 		while (pools[i]->idle && pools[i]->release(pools[i]->idle))
 			;
-	ion_wc_pool_exit();
 }

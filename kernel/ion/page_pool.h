@@ -3,9 +3,8 @@
 #define _ION_PAGE_POOL_H
 
 #include <linux/gfp.h>
+#include <linux/mm_types.h>
 #include <linux/types.h>
-
-struct page;
 
 /**
  * struct ion_page_pool - pages of one kind, some of which wait for buffers
@@ -34,6 +33,13 @@ struct ion_page_pool {
 extern struct ion_page_pool ion_cached_pool;
 extern struct ion_page_pool ion_wc_pool;
 
+/* Pages that are blocks of the page allocator's no more. */
+static inline void ion_free_single_pages(struct page *page, size_t count)
+{
+	while (count--)
+		__free_page(page++);
+}
+
 struct page *ion_page_pool_alloc(struct ion_page_pool *pool, size_t size,
 				 size_t align, gfp_t gfp);
 void ion_page_pool_free(struct ion_page_pool *pool, struct page *page,
@@ -43,7 +49,6 @@ bool ion_page_pool_has_room(struct ion_page_pool *pool, size_t pages);
 void ion_page_pool_clear(struct ion_page_pool *pool, struct page *page,
 			 size_t size);
 size_t ion_page_pool_idle(void);
-void ion_wc_pool_exit(void);
 int ion_page_pool_init(void);
 void ion_page_pool_exit(void);
 

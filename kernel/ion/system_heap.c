@@ -4,10 +4,12 @@
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/log2.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 
 #include "../compat.h"
 #include "account.h"
@@ -45,6 +47,13 @@ static gfp_t gfp_for(struct ion_memory *mem, unsigned int order)
 	return ion_account_gfp(gfp);
 }
 
+/* What is write-combined waits in blocks of 2 MiB: no larger run is looked for. */
+static unsigned int largest_order(struct ion_memory *mem)
+{
+	return mem->cached ? ION_MAX_ORDER :
+	       min_t(unsigned int, ION_MAX_ORDER, get_order(SZ_2M));
+}
+
 /* Of *@order, or of a lower one if there is no such run. */
 static struct page *alloc_run(struct ion_memory *mem, unsigned int *order)
 {
@@ -61,7 +70,7 @@ static struct page *alloc_run(struct ion_memory *mem, unsigned int *order)
 static int alloc_runs(struct ion_memory *mem, struct runs *runs)
 {
 	unsigned long left = mem->size >> PAGE_SHIFT;
-	unsigned int order = ION_MAX_ORDER;
+	unsigned int order = largest_order(mem);
 	struct page *page;
 
 	for (; left; left -= 1UL << order) {
@@ -131,7 +140,7 @@ static bool alloc_one_run(struct ion_memory *mem)
 	unsigned int order = get_order(mem->size);
 	struct page *page;
 
-	if (order > ION_MAX_ORDER || !is_power_of_2(mem->size))
+	if (order > largest_order(mem) || !is_power_of_2(mem->size))
 		return false;
 	page = ion_page_pool_alloc(pool_for(mem), mem->size, PAGE_SIZE,
 				   gfp_for(mem, order));

@@ -2,11 +2,11 @@
 /*
  * Write-combined pages. A page's mapping in the kernel's linear map must not be
  * cached while another one is write-combined, and changing it page by page
- * breaks the linear map up for good: so whole blocks of 2 MiB are changed, runs
- * are taken out of them, and what is free in them waits for the next buffer.
- * Only when the system has to get back what waits in a block that is in use, it
- * is broken up. What is charged to a memory cgroup is made for its buffer, and
- * ends with it.
+ * breaks the linear map up for good: so whole blocks of 2 MiB, or more, are
+ * changed, runs are taken out of them, and what is free in them waits for the
+ * next buffer. Only when the system has to get back what waits in a block that is
+ * in use, it is broken up. What is charged to a memory cgroup is made for its
+ * buffer, and ends with it.
  */
 
 #include <linux/bitmap.h>
@@ -35,8 +35,11 @@
  * @gone: how many of those the system has back: then the block is broken up
  * @unclean: how many are dirty
  * @charged: they are one buffer's alone, and not in the pool
- * @node: in @whole or @partly, unless all are taken
+ * @node: in @whole, @partly or @full
+ * @stuck_node: in @blocks_stuck if some are stuck
  * @dirty: which of the pages that wait are not zero; follows @taken
+ * @stuck: which of the taken pages are the system's, but could not be restored;
+ *	follows @dirty
  * @taken: which pages do not wait
  */
 struct block {
@@ -47,15 +50,18 @@ struct block {
 	unsigned long unclean;
 	bool charged;
 	struct list_head node;
+	struct list_head stuck_node;
 	unsigned long *dirty;
+	unsigned long *stuck;
 	unsigned long taken[];
 };
 
-/* protects all blocks but charged ones, the lists and the counts */
+/* protects all blocks, the lists and the counts */
 static DEFINE_SPINLOCK(lock);
 static LIST_HEAD(whole);	/* blocks of which nothing is taken */
 static LIST_HEAD(partly);	/* blocks of which something is */
-static LIST_HEAD(stuck);	/* charged ones that could not be restored */
+static LIST_HEAD(full);		/* and of which all is */
+static LIST_HEAD(blocks_stuck);
 
 /* A block is a bonus: take it if it is there, do not work for it. */
 static gfp_t lightly(gfp_t gfp)
@@ -63,24 +69,20 @@ static gfp_t lightly(gfp_t gfp)
 	return (gfp & ~(__GFP_RECLAIM | __GFP_RETRY_MAYFAIL)) | __GFP_NORETRY;
 }
 
-static void free_pages_of(struct page *page, unsigned long count)
-{
-	while (count--)
-		__free_page(page++);
-}
-
 static struct block *make_block(unsigned int order, gfp_t gfp)
 {
 	unsigned long size = 1UL << order, longs = BITS_TO_LONGS(size);
 	struct block *block;
 
-	block = kzalloc(struct_size(block, taken, 2 * longs),
+	block = kzalloc(struct_size(block, taken, 3 * longs),
 			GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (!block)
 		return NULL;
 	block->dirty = block->taken + longs;
+	block->stuck = block->dirty + longs;
 	block->size = size;
 	INIT_LIST_HEAD(&block->node);
+	INIT_LIST_HEAD(&block->stuck_node);
 	block->page = alloc_pages(gfp, order);
 	if (!block->page)
 		goto err_free;
@@ -101,12 +103,11 @@ err_free:
 /* Something of it was taken or came back. */
 static void file_block(struct block *block, bool first)
 {
-	struct list_head *list = block->used ? &partly : &whole;
+	struct list_head *list = !block->used ? &whole :
+				 block->used < block->size ? &partly : &full;
 
 	lockdep_assert_held(&lock);
-	if (block->used == block->size)
-		list_del_init(&block->node);
-	else if (first)
+	if (first)
 		list_move(&block->node, list);
 	else
 		list_move_tail(&block->node, list);
@@ -207,6 +208,10 @@ static struct page *make_charged(unsigned int order, gfp_t gfp)
 		return NULL;
 	block->charged = true;
 	set_page_private(block->page, (unsigned long)block);
+	spin_lock(&lock);
+	ion_wc_pool.idle += block->size;
+	mark_taken(block, 0, block->size);
+	spin_unlock(&lock);
 	return block->page;
 }
 
@@ -234,51 +239,48 @@ static struct page *wc_make(size_t size, size_t align, gfp_t gfp)
 	return page;
 }
 
-/* What could not be restored, and is charged to one, must not get to another. */
-static void free_charged(struct block *block)
+static void set_stuck(struct block *block, unsigned long at,
+		      unsigned long count)
 {
-	if (!ion_set_pages_wb(block->page, block->size)) {
-		__free_pages(block->page, ilog2(block->size));
-		kfree(block);
-		return;
-	}
-	spin_lock(&lock);
-	list_add(&block->node, &stuck);
-	spin_unlock(&lock);
+	lockdep_assert_held(&lock);
+	bitmap_set(block->stuck, at, count);
+	list_move_tail(&block->stuck_node, &blocks_stuck);
+	ion_wc_pool.idle += count;
 }
 
 /*
- * The system gets pages that were marked as taken for that. Those that could not
- * be restored wait on, if they are again what they were; or else are taken for
- * good.
+ * The system gets pages that are marked as taken for that. What cannot be
+ * restored, for want of memory to break up a large page of the linear map, is
+ * nobody's until that is tried again.
  */
 static bool free_run(struct block *block, unsigned long at,
 		     unsigned long count)
 {
 	struct page *page = block->page + at;
-	bool whole = count == block->size, restored, all = false;
+	bool whole = count == block->size, all;
 
-	restored = !ion_set_pages_wb(page, count);
-	if (!restored && ion_set_pages_wc(page, count))
+	if (ion_set_pages_wb(page, count)) {
+		spin_lock(&lock);
+		set_stuck(block, at, count);
+		spin_unlock(&lock);
 		return false;
-	spin_lock(&lock);
-	if (!restored) {
-		mark_free(block, at, count, true);
-	} else {
-		if (!block->gone && !whole)
-			split_page(block->page, ilog2(block->size));
-		block->gone += count;
-		all = block->gone == block->size;
 	}
+	spin_lock(&lock);
+	if (!block->gone && !whole)
+		split_page(block->page, ilog2(block->size));
+	block->gone += count;
+	all = block->gone == block->size;
+	if (all)
+		list_del(&block->node);
 	spin_unlock(&lock);
 	/* Others may have freed the block by now, if not all of it was ours. */
-	if (restored && whole)
+	if (whole)
 		__free_pages(page, ilog2(count));
-	else if (restored)
-		free_pages_of(page, count);
+	else
+		ion_free_single_pages(page, count);
 	if (all)
 		kfree(block);
-	return restored;
+	return true;
 }
 
 static void wc_give(struct page *page, size_t size, bool keep)
@@ -288,16 +290,14 @@ static void wc_give(struct page *page, size_t size, bool keep)
 	bool broken;
 
 	set_page_private(page, 0);
-	if (block->charged) {
-		free_charged(block);
-		return;
-	}
 	spin_lock(&lock);
-	broken = block->gone;
+	broken = block->gone || block->charged;
+	if (block->charged)
+		count = block->size;
 	if (!broken)
 		mark_free(block, at, count, true);
-	/* Other blocks break the linear map up: they do not wait. */
-	if (!block->used && block->size != 1UL << BLOCK_ORDER) {
+	/* Smaller blocks break the linear map up: they do not wait. */
+	if (!block->used && block->size < 1UL << BLOCK_ORDER) {
 		at = 0;
 		count = block->size;
 		mark_taken(block, at, count);
@@ -358,6 +358,23 @@ static struct block *take_rest(unsigned long *at, unsigned long *count)
 	return block;
 }
 
+static struct block *take_stuck(unsigned long *at, unsigned long *count)
+{
+	struct block *block;
+
+	lockdep_assert_held(&lock);
+	if (list_empty(&blocks_stuck))
+		return NULL;
+	block = list_first_entry(&blocks_stuck, struct block, stuck_node);
+	*at = find_first_bit(block->stuck, block->size);
+	*count = find_next_zero_bit(block->stuck, block->size, *at) - *at;
+	bitmap_clear(block->stuck, *at, *count);
+	if (bitmap_empty(block->stuck, block->size))
+		list_del_init(&block->stuck_node);
+	ion_wc_pool.idle -= *count;
+	return block;
+}
+
 static size_t wc_release(size_t pages)
 {
 	unsigned long at, count;
@@ -366,7 +383,7 @@ static size_t wc_release(size_t pages)
 
 	while (freed < pages) {
 		spin_lock(&lock);
-		block = take_rest(&at, &count);
+		block = take_rest(&at, &count) ?: take_stuck(&at, &count);
 		spin_unlock(&lock);
 		if (!block || !free_run(block, at, count))
 			break;
@@ -374,22 +391,6 @@ static size_t wc_release(size_t pages)
 		cond_resched();
 	}
 	return freed;
-}
-
-/**
- * ion_wc_pool_exit() - try once more to restore what could not be
- *
- * Nothing is taken any more, and nobody else calls.
- */
-void ion_wc_pool_exit(void)
-{
-	struct block *block, *next;
-
-	list_for_each_entry_safe(block, next, &stuck, node)
-		if (!ion_set_pages_wb(block->page, block->size)) {
-			__free_pages(block->page, ilog2(block->size));
-			kfree(block);
-		}
 }
 
 struct ion_page_pool ion_wc_pool = {
