@@ -11,6 +11,7 @@
 
 #include "kernel/heap_test.h"
 #include "load.h"
+#include "pool.h"
 
 #define DEBUGFS "/sys/kernel/debug/"
 #define SIZE (3 * PAGE)
@@ -306,6 +307,7 @@ enum needs {
 	REGISTERED = 32,
 	IMPORTER = 64,		/* /dev/ion-test, with the buffer */
 	NODE = 128,		/* of a dma-heap */
+	POOLS = 256,		/* in which something waits */
 	CONTROL = 512,		/* of heap_test */
 };
 
@@ -325,6 +327,7 @@ struct state;
  * @number: the ioctl's, or what else @call wants to know
  * @path: what @call opens
  * @no_memory: it allocates nothing
+ * @goes_on: it succeeds whatever fails
  * @vmaps: it maps a buffer into the kernel, which is spared
  * @copies: how often it touches user memory
  * @dry: the modes of running dry in which it fails, where it otherwise finds a
@@ -341,6 +344,7 @@ struct call {
 	unsigned long number;
 	const char *path;
 	bool no_memory;
+	bool goes_on;
 	bool vmaps;
 	unsigned int copies;
 	unsigned int dry;
@@ -357,8 +361,6 @@ static const char *const node_names[] = {
 	"system", "system_contig", "frames", "tiles", "dma", "custom",
 };
 
-#define POOL_SIZE "/sys/module/ion/parameters/pool_size"
-
 static long new_alloc(int ion, int heap, unsigned int flags, size_t size,
 		      int *fd)
 {
@@ -372,16 +374,20 @@ static long new_alloc(int ion, int heap, unsigned int flags, size_t size,
 	return ret;
 }
 
-static size_t pooled(void)
+/* Of each size that calls take, of both kinds. */
+static void fill_pools(int ion)
 {
-	static struct text text;
-	char *at;
+	static const size_t sizes[] = { SIZE, SIZE, 4 * MiB + SIZE };
+	int fds[2 * COUNT(sizes)];
 
-	text.len = 0;
-	add_file(&text, DEBUGFS "ion/heaps/ion_system_heap");
-	at = strstr(text.data, "pool:");
-	assert_non_null(at);
-	return strtoul(at + strlen("pool:"), NULL, 10);
+	expect(set_pool_size("32M"), 0);
+	for (size_t i = 0; i < COUNT(fds); i++)
+		expect(new_alloc(ion, ION_HEAP_TYPE_SYSTEM, i % 2 ? CACHED : 0,
+				 sizes[i / 2], &fds[i]), 0);
+	for (size_t i = 0; i < COUNT(fds); i++)
+		close(fds[i]);
+	/* But for what is being cleared. */
+	assert_true(pooled() > 4 * MiB);
 }
 
 static void prepare(struct state *s)
@@ -392,6 +398,8 @@ static void prepare(struct state *s)
 	s->fd = s->vion = s->importer = s->node = s->control = -1;
 	s->handle = 0;
 	s->ion = open_ion();
+	if (call->needs & POOLS)
+		fill_pools(s->ion);
 	if (call->needs & FOREIGN)
 		s->fd = make_udmabuf(call->size);
 	if (call->needs & (BUFFER | HANDLE))
@@ -424,6 +432,8 @@ static void close_all(struct state *s)
 	for (size_t i = 0; i < COUNT(fds); i++)
 		if (fds[i] >= 0)
 			expect(sys(close(fds[i])), 0);
+	if (s->call->needs & POOLS)
+		expect(set_pool_size("0"), 0);
 }
 
 static long open_node(struct state *s)
@@ -616,6 +626,13 @@ static long import_write(struct state *s)
 	return import(s, 1);
 }
 
+/* Beside a buffer, so that its block is broken up. */
+static long drain_pools(struct state *s)
+{
+	(void)s;
+	return set_pool_size("0");
+}
+
 static long add_heap(struct state *s)
 {
 	struct heap_test_data data = { .slot = 1, .name = "another" };
@@ -633,6 +650,9 @@ static long add_heap(struct state *s)
 #define FROM_NODE(n, id) { .name = "DMA_HEAP_IOCTL_ALLOC " n, \
 	.call = alloc_from_node, .heap = id, .size = SIZE, .needs = NODE, \
 	.gives = A_DESCRIPTOR, .copies = 1 }
+#define FROM_POOL(n, f, len) { .name = "ALLOC from the pool, " n, \
+	.call = alloc_handle, .flags = f, .size = len, .needs = POOLS, \
+	.gives = A_HANDLE, .copies = 2 }
 #define BY_HANDLE(cmd, need, give, count) { .name = #cmd, \
 	.call = by_handle, .number = cmd, .needs = need, .gives = give, \
 	.size = SIZE, .copies = count, .no_memory = true }
@@ -681,6 +701,13 @@ static const struct call calls[] = {
 	FROM_NODE("carveout", ION_HEAP_TYPE_CARVEOUT),
 	FROM_NODE("chunk", ION_HEAP_TYPE_CHUNK),
 	FROM_NODE("cma", ION_HEAP_TYPE_DMA),
+
+	FROM_POOL("small", CACHED, SIZE),
+	FROM_POOL("large", CACHED, 4 * MiB + SIZE),
+	FROM_POOL("small, combined", 0, SIZE),
+	FROM_POOL("large, combined", 0, 4 * MiB + SIZE),
+	{ .name = "drain the pools", .call = drain_pools, .size = SIZE,
+	  .needs = POOLS | BUFFER, .goes_on = true },
 
 	{ .name = "FREE", .call = free_handle, .number = ION_IOC_FREE,
 	  .needs = HANDLE, .size = SIZE, .copies = 1, .no_memory = true },
@@ -935,8 +962,9 @@ static void any_allocation_may_fail(void **state)
 		}
 		if (calls[i].no_memory)
 			expect(walk.hits, 0);
-		else if (!walk.refused)
-			wrong(&calls[i], ONE_ALLOC, 0, "nothing was refused");
+		else if (calls[i].goes_on == !!walk.refused)
+			wrong(&calls[i], ONE_ALLOC, 0, walk.refused ?
+			      "it was refused" : "nothing was refused");
 	}
 	expect_whole_regions();
 }
@@ -1018,12 +1046,13 @@ static void no_page_is_lost(void **state)
 		long lost = 0;
 
 		/* Regions are no RAM: see expect_whole_regions(). */
-		if (call.call != alloc_handle ||
+		if ((call.call != alloc_handle &&
+		     call.call != drain_pools) ||
 		    call.heap == ION_HEAP_TYPE_CARVEOUT ||
 		    call.heap == ION_HEAP_TYPE_CHUNK ||
 		    call.heap == ION_HEAP_TYPE_CUSTOM)
 			continue;
-		if (call.size < MiB)
+		if (call.size < MiB && call.call == alloc_handle)
 			call.size = MiB;
 		for (int round = 0; round < 5; round++) {
 			before = accounted_for();
@@ -1165,17 +1194,12 @@ static int unmute(void **state)
 	return 0;
 }
 
-static char pool_size[32];
-
 static int setup(void **state)
 {
-	int fd = expect_ok(sys(open(POOL_SIZE, O_RDONLY)));
-
 	(void)state;
-	expect_ok(sys(read(fd, pool_size, sizeof(pool_size) - 1)));
-	close(fd);
+	remember_pool_size();
 	/* What waits in a pool needs no allocation, which then cannot fail. */
-	write_file(POOL_SIZE, "0");
+	expect(set_pool_size("0"), 0);
 	expect(load_with("tests/kernel/heap_test", ""), 0);
 	our_text = find_our_text();
 	dma_buf_vmap = find_function("dma_buf_vmap");
@@ -1192,7 +1216,7 @@ static int teardown(void **state)
 	for (int i = 0; i < ATTRS; i++)
 		set_attr(i, "probability", "0");
 	expect(unload("heap_test"), 0);
-	write_file(POOL_SIZE, pool_size);
+	restore_pool_size();
 	sum_up(injected, "faults injected");
 	return 0;
 }

@@ -36,6 +36,7 @@ static const struct kind_of_operation kinds[] = {
 	{ "heap_add", 4, do_heap_add },
 	{ "heap_remove", 4, do_heap_remove },
 	{ "limit", 2, do_limit },
+	{ "pool_size", 2, do_pool_size },
 	{ "dup", 6, do_dup },
 	{ "close_fd", 36, do_close_fd },
 	{ "look", 6, do_look },
@@ -86,6 +87,8 @@ static operation *chosen(uint64_t of, long number)
 		return do_reload;
 	case 1:
 		return do_fork;
+	case 2:
+		return do_drop_caches;
 	}
 	return kinds[i].run;
 }
@@ -134,6 +137,8 @@ static void set_up(void)
 		expect(sys(write(fd, "0", 1)), 1);
 		close(fd);
 	}
+	snprintf(path, sizeof(path), "%zu", (size_t)POOL_SIZE);
+	expect(set_pool_size(path), 0);
 	unload("heap_test");
 }
 
@@ -222,6 +227,7 @@ static void shrink(struct failing *run)
 		leave_out_kind(run, kinds[i].run);
 	leave_out_kind(run, do_reload);
 	leave_out_kind(run, do_fork);
+	leave_out_kind(run, do_drop_caches);
 	do {
 		piece = piece > 1 ? piece / 2 : 1;
 		shrunk = false;
@@ -378,10 +384,12 @@ int main(int argc, char **argv)
 	};
 	bool good;
 
+	remember_pool_size();
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	good = fuzz();
+	restore_pool_size();
 	printf("1..1\n%s 1 - the_model_agrees\n", good ? "ok" : "not ok");
 	return !good;
 }

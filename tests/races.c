@@ -17,11 +17,14 @@
 #include "kernel/device_test.h"
 #include "kernel/heap_test.h"
 #include "load.h"
+#include "pool.h"
 
 #define MOST_RACERS 4
 #define SIZE (2 * PAGE)
 /* More than one run of pages, which the kernel maps as it needs them. */
 #define LARGE (64 * KiB + PAGE)
+/* What one entry of the page tables maps. */
+#define HUGE (2 * MiB)
 #define DEBUGFS "/sys/kernel/debug/ion/"
 
 /* Answers of ours: as it should be, but the other came first; and not so. */
@@ -69,6 +72,7 @@ static struct {
 	int handle, guess, imported, fd, fds[2];
 	int got[MOST_RACERS];		/* descriptors that steps were given */
 	unsigned char *addr, *away;
+	unsigned char *huge, *huge_room;
 	void *arg;
 	atomic_bool done;
 } s;
@@ -186,6 +190,17 @@ static void set_lags(void)
 	}
 }
 
+static __thread sigjmp_buf faulted;
+static __thread sig_atomic_t may_fault;
+
+static void on_fault(int number)
+{
+	if (!__atomic_load_n(&may_fault, __ATOMIC_RELAXED))
+		signal(number, SIG_DFL);
+	else
+		siglongjmp(faulted, 1);
+}
+
 static int begin_race(void **state)
 {
 	memset(&s, 0, sizeof(s));
@@ -208,6 +223,9 @@ static int begin_race(void **state)
 	s.addr = mmap(NULL, 2 * LARGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	s.away = s.addr + LARGE;
+	s.huge_room = mmap(NULL, 2 * HUGE, PROT_NONE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	s.huge = s.huge_room + -(uintptr_t)s.huge_room % HUGE;
 
 	me = 0;
 	seed = 1;
@@ -228,6 +246,7 @@ static int end_race(void **state)
 	syscall(SYS_futex, &generation, FUTEX_WAKE, INT_MAX);
 	for (unsigned int i = 1; i < s.racers; i++)
 		pthread_join(threads[i], NULL);
+	munmap(s.huge_room, 2 * HUGE);
 	munmap(s.addr, 2 * LARGE);
 	munmap(s.arg, PAGE);
 	close(s.memfd);
@@ -244,6 +263,8 @@ static void run_race(void **state)
 {
 	const struct race *race = *state;
 
+	/* cmocka has one of its own, until now. */
+	signal(SIGSEGV, on_fault);
 	for (s.round = 0; s.round < race->rounds || !all_was_seen(); s.round++) {
 		if (s.round > 100 * race->rounds) {
 			for (unsigned int i = 0; i < s.racers; i++)
@@ -959,39 +980,30 @@ static void end_mapped(void)
 	expect(ion_free(s.ion, s.handle), s.round % 2 ? -EINVAL : 0);
 }
 
-static __thread sigjmp_buf faulted;
-
-static void on_fault(int signal)
+/* The load or the store itself. */
+static long access_at(unsigned char *addr, bool store)
 {
-	(void)signal;
-	siglongjmp(faulted, 1);
-}
-
-/* The load or the store itself; no other thread does. */
-static long access_it(bool store)
-{
-	struct sigaction action = { .sa_handler = on_fault }, old;
 	long ret;
 
-	sigaction(SIGSEGV, &action, &old);
+	__atomic_store_n(&may_fault, true, __ATOMIC_SEQ_CST);
 	if (sigsetjmp(faulted, 1))
 		ret = -EFAULT;
 	else if (store)
-		ret = memset(s.addr, stamp_of_round(), SIZE) ? 0 : WRONG;
+		ret = memset(addr, stamp_of_round(), SIZE) ? 0 : WRONG;
 	else
-		ret = is_all(s.addr, SIZE, stamp_of_round()) ? 0 : WRONG;
-	sigaction(SIGSEGV, &old, NULL);
+		ret = is_all(addr, SIZE, stamp_of_round()) ? 0 : WRONG;
+	__atomic_store_n(&may_fault, false, __ATOMIC_SEQ_CST);
 	return ret;
 }
 
 static long touch_it(void)
 {
-	return access_it(false);
+	return access_at(s.addr, false);
 }
 
 static long store_it(void)
 {
-	return access_it(true);
+	return access_at(s.addr, true);
 }
 
 /* What one system call reads of it is the buffer, if it is as long. */
@@ -1105,6 +1117,72 @@ static void end_mapped_freed(void)
 {
 	unmap(s.addr, SIZE);
 	expect(ion_free(s.ion, s.handle), -EINVAL);
+}
+
+/* ---- faults of 2 MiB, and the memory that they find */
+
+/* Of the buffer, looked at in its first and its last pages. */
+static void begin_huge(void)
+{
+	unsigned char *addr;
+
+	s.fd = alloc_fd(s.ion, SYSTEM, HUGE);
+	addr = map(s.fd, HUGE);
+	memset(addr, stamp_of_round(), SIZE);
+	memset(addr + HUGE - SIZE, stamp_of_round(), SIZE);
+	munmap(addr, HUGE);
+	expect(mmap(s.huge, HUGE, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_FIXED, s.fd, 0) == s.huge, true);
+}
+
+static long touch_huge(void)
+{
+	return access_at(dice(2) ? s.huge : s.huge + HUGE - SIZE, dice(2));
+}
+
+static long unmap_huge(void)
+{
+	if (s.round % 2)
+		return sys(munmap(s.huge, HUGE));
+	return sys(munmap(s.huge + HUGE / 2, HUGE / 2)) ?:
+	       sys(munmap(s.huge, HUGE / 2));
+}
+
+/* One entry becomes many, and each is found by a fault of its own. */
+static long split_huge(void)
+{
+	size_t at = (1 + dice(HUGE / PAGE - 1)) * PAGE;
+
+	return sys(mprotect(s.huge + at, PAGE, PROT_READ)) ?:
+	       sys(mprotect(s.huge + at, PAGE, PROT_READ | PROT_WRITE));
+}
+
+static void end_huge(void)
+{
+	unmap(s.huge, HUGE);
+}
+
+/* As large a buffer, which must not be the one that somebody still has. */
+static long use_huge(void)
+{
+	unsigned char *addr;
+	long ret = 0;
+	int fd = alloc_with(s.ion, SYSTEM, HUGE, CACHED);
+
+	addr = map(fd, HUGE);
+	close(fd);
+	for (size_t at = 0; at < HUGE; at += 16 * PAGE) {
+		if (!is_all(addr + at, PAGE, 0))
+			ret = WRONG;
+		memset(addr + at, 'h', PAGE);
+	}
+	munmap(addr, HUGE);
+	return ret;
+}
+
+static long drain_pools(void)
+{
+	return set_pool_size("0") ?: set_pool_size("16M");
 }
 
 /* ---- heaps come and go */
@@ -1248,7 +1326,7 @@ static long be_a_client(void)
 	return ret;
 }
 
-/* A write-combined buffer, whose memory comes from a pool of all. */
+/* A buffer whose memory comes from a pool of all. */
 static long use_the_pool(void)
 {
 	size_t len = (1 + dice(dice(4) ? 8 : 700)) * PAGE;
@@ -1256,7 +1334,8 @@ static long use_the_pool(void)
 	long ret;
 	int fd;
 
-	ret = ion_alloc_fd(s.ion, len, 0, dice(4) ? SYSTEM : CONTIG, 0, &fd);
+	ret = ion_alloc_fd(s.ion, len, 0, dice(4) ? SYSTEM : CONTIG,
+			   dice(2), &fd);
 	if (ret)
 		return ret;
 	addr = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -1465,6 +1544,22 @@ static const struct race races[] = {
 	{ "clients_against_reports", 40, begin_shared, {
 		ALWAYS(be_a_client), ALWAYS(be_a_client), ALWAYS(report_on_all),
 	}, end_shared },
+	{ "large_fault_against_close_and_munmap", 60, begin_huge, {
+		LATE_BY(touch_huge, -EFAULT), ALWAYS(close_it), ALWAYS(unmap_huge),
+		ALWAYS(use_huge),
+	}, end_huge },
+	{ "large_faults_against_each_other", 60, begin_huge, {
+		ALWAYS(touch_huge), ALWAYS(touch_huge), ALWAYS(split_huge),
+		ALWAYS(close_it),
+	}, end_huge },
+	{ "pools_drained_against_alloc_and_free", 100, begin_shared, {
+		ALWAYS(drain_pools), ALWAYS(use_the_pool), ALWAYS(use_huge),
+		ALWAYS(use_the_pool),
+	}, end_shared },
+	{ "pools_shrunk_against_alloc_and_free", 60, begin_shared, {
+		ALWAYS(shrink_pools), ALWAYS(use_the_pool), ALWAYS(use_huge),
+		ALWAYS(drain_pools),
+	}, end_shared },
 	{ "pool_users", 40, begin_shared, {
 		ALWAYS(use_the_pool), ALWAYS(use_the_pool), ALWAYS(use_the_pool),
 	}, end_shared },
@@ -1473,6 +1568,7 @@ static const struct race races[] = {
 static int load_drivers(void **state)
 {
 	(void)state;
+	remember_pool_size();
 	expect(load_with("tests/kernel/heap_test", ""), 0);
 	expect(load_with("tests/kernel/device_test", ""), 0);
 	return 0;
@@ -1483,6 +1579,7 @@ static int unload_drivers(void **state)
 	(void)state;
 	expect(unload("device_test"), 0);
 	expect(unload("heap_test"), 0);
+	restore_pool_size();
 	return 0;
 }
 

@@ -12,11 +12,13 @@
 #include <sys/resource.h>
 
 #include "load.h"
+#include "pool.h"
 
 #define KILLS 1000
 #define CLIENTS 10000
 #define GREEDY 8
 #define SIZE (16 * KiB)
+#define LARGE (4 * MiB)
 #define DEBUGFS "/sys/kernel/debug/ion/"
 #define CGROUPS "/sys/fs/cgroup/"
 #define CGROUP CGROUPS "storm/"
@@ -24,14 +26,15 @@
 /* Of a program that does all there is. */
 enum phase {
 	OPENING, ALLOCATING, SHARING, MAPPING, TOUCHING, REGISTERING, WRITING,
-	READING, PASSING, IMPORTING, HEAP_NODE, DYING_TOGETHER, FREEING,
-	UNMAPPING, CLOSING, PHASES
+	READING, PASSING, IMPORTING, HEAP_NODE, MAPPING_LARGE, TOUCHING_LARGE,
+	DYING_TOGETHER, FREEING, UNMAPPING, CLOSING, PHASES
 };
 
 static const char *const phases[PHASES] = {
 	"opening", "allocating", "sharing", "mapping", "touching",
 	"registering", "writing", "reading", "passing", "importing",
-	"heap_node", "dying_together", "freeing", "unmapping", "closing",
+	"heap_node", "mapping_large", "touching_large", "dying_together",
+	"freeing", "unmapping", "closing",
 };
 
 /* What the others can see of it. */
@@ -126,6 +129,25 @@ static void use_vion(int vion, int fd, const unsigned char *addr)
 	expect(request(vion, VION_UNREGISTER_ION, &fd), 0);
 }
 
+/* With two entries of the page tables, each by a fault. */
+static void use_large(int ion)
+{
+	unsigned char *addr;
+	int fd;
+
+	enter(MAPPING_LARGE);
+	fd = alloc_with(ion, SYSTEM, LARGE, CACHED);
+	expect(ion_map_fd(fd, LARGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0,
+			  &addr), 0);
+	close(fd);
+	enter(TOUCHING_LARGE);
+	for (size_t at = 0; at < LARGE; at += LARGE / 4) {
+		expect_zero(addr + at, PAGE);
+		fill(addr + at, PAGE, 3);
+	}
+	munmap(addr, LARGE);
+}
+
 static void *alloc_and_free(void *ion)
 {
 	for (int i = 0; i < 4; i++) {
@@ -172,6 +194,7 @@ static void scenario(bool with_vion)
 	}
 	enter(HEAP_NODE);
 	close(expect_ok(alloc_from_node("/dev/dma_heap/ion_system")));
+	use_large(s.ion);
 	enter(DYING_TOGETHER);
 	expect(pthread_create(&thread, NULL, alloc_and_free, &s.ion), 0);
 	alloc_and_free(&s.ion);
@@ -315,7 +338,11 @@ static void killed_at_any_moment(void **state)
 	unsigned int seen[PHASES] = { 0 }, seed = 1;
 
 	(void)state;
+	remember_pool_size();
 	for (int i = 0; i < KILLS; i++) {
+		/* With pools and without, and with what they had taken away. */
+		if (i % 8 == 0)
+			expect(set_pool_size(i % 16 ? "16M" : "0"), 0);
 		/* Any step of a scenario, and any place in it. */
 		shown->wanted = rarest(seen);
 		shown->from = shown->steps + rand_r(&seed) % 60;
@@ -335,6 +362,7 @@ static void killed_at_any_moment(void **state)
 			print_error("nothing was killed while %s\n", phases[i]);
 		assert_true(seen[i] > 0);
 	}
+	restore_pool_size();
 	sum_up(KILLS, "kills survived");
 	all_is_as_before();
 }

@@ -260,8 +260,8 @@ static uint64_t any_len(void)
 
 	if (one_in(24))
 		return strange[rnd(COUNT(strange))];
-	if (one_in(400) && held_by_all() < MOST_LIVE)
-		return 1 + rnd(4 * MiB);
+	if (one_in(200) && held_by_all() < MOST_LIVE)
+		return 1 + rnd(6 * MiB);
 	return 1 + (one_in(8) ? rnd(64 * PAGE) : rnd(4 * PAGE));
 }
 
@@ -467,6 +467,7 @@ void begin_model(void)
 	a_heap(ION_HEAP_TYPE_CHUNK, CHUNK_KIND, "tiles", "tiles");
 	a_heap(ION_HEAP_TYPE_DMA, DMA_KIND, "linux,cma", "dma");
 	module_is_new();
+	m.pool_size = POOL_SIZE;
 	let_open(1024);
 	open_sockets();
 }

@@ -4,9 +4,13 @@
 #define TESTS_FUZZ_MODEL_H
 
 #include "../load.h"
+#include "../pool.h"
 
 #define FOREIGN ION_NUM_HEAP_IDS	/* the kernel's own dma-heap */
 #define SLOTS 5				/* heaps that the module may have */
+
+/* Of each kind may wait, at first. */
+#define POOL_SIZE (16 * MiB)
 
 /* How a heap allocates, whatever type it says it is. */
 enum kind { SYSTEM_KIND, CONTIG_KIND, CARVEOUT_KIND, CHUNK_KIND, DMA_KIND,
@@ -110,6 +114,7 @@ struct model {
 	unsigned int accounts;
 	size_t limit;
 	size_t file_limit;
+	size_t pool_size;	/* of each kind */
 };
 
 extern struct model m;
@@ -222,7 +227,8 @@ typedef bool operation(void);
 
 operation do_open, do_close, do_alloc, do_new_alloc, do_free, do_share,
 	do_import, do_sync, do_sync_range, do_query, do_strange, do_node,
-	do_node_alloc, do_heap_add, do_heap_remove, do_reload, do_limit;
+	do_node_alloc, do_heap_add, do_heap_remove, do_reload, do_limit,
+	do_pool_size, do_drop_caches;
 operation do_dup, do_close_fd, do_look, do_dma_buf_sync, do_name, do_fence,
 	do_send, do_receive, do_map, do_unmap, do_protect, do_move, do_poke,
 	do_peek, do_vion_open, do_register, do_unregister, do_vion_io,

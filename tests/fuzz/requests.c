@@ -746,3 +746,43 @@ bool do_limit(void)
 		*(of_file ? &m.file_limit : &m.limit) = bytes;
 	return true;
 }
+
+/* ---- pools */
+
+/* What the thread that clears has in hand comes to it soon, and is trimmed. */
+static void expect_pooled(size_t most)
+{
+	size_t came;
+	int tries = 10000;
+
+	while ((came = pooled()) > most && tries--)
+		usleep(1000);
+	if (came > most)
+		wrong("expected %zu bytes in the pools at most, came %zu", most,
+		      came);
+}
+
+bool do_pool_size(void)
+{
+	size_t bytes = one_in(3) ? 0 : one_in(2) ? rnd(64) * PAGE + rnd(3) :
+			rnd(32) * MiB;
+	bool bad = one_in(8);
+	char value[32];
+
+	snprintf(value, sizeof(value), "%zu", bytes);
+	if (bad)
+		snprintf(value, sizeof(value), "%s", one_in(2) ? "-1" : "12x");
+	say("pool_size %s", value);
+	agree(set_pool_size(value), bad ? -EINVAL : 0);
+	if (!bad)
+		m.pool_size = bytes;
+	expect_pooled(2 * m.pool_size);
+	return true;
+}
+
+bool do_drop_caches(void)
+{
+	say("drop_caches");
+	agree(shrink_pools(), 0);
+	return true;
+}

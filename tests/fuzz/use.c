@@ -198,7 +198,7 @@ bool do_map(void)
 	size_t pages, offset, len;
 	bool private = one_in(24);
 	long wanted = 0;
-	char *addr;
+	unsigned char *addr;
 
 	if (!descriptor || !mapping)
 		return false;
@@ -225,13 +225,13 @@ bool do_map(void)
 		wanted = -EACCES;
 	else if (private || offset + len > pages)
 		wanted = -EINVAL;
-	addr = mmap(NULL, len * PAGE, prot, private ? MAP_PRIVATE : MAP_SHARED,
-		    descriptor->fd, offset * PAGE);
-	agree(addr == MAP_FAILED ? -errno : 0, wanted);
+	agree(ion_map_fd(descriptor->fd, len * PAGE, prot,
+			 private ? MAP_PRIVATE : MAP_SHARED, offset * PAGE,
+			 &addr), wanted);
 	if (wanted)
 		return true;
 	*mapping = (struct mapping) {
-		.buffer = buffer, .addr = addr, .len = len * PAGE,
+		.buffer = buffer, .addr = (char *)addr, .len = len * PAGE,
 		.offset = offset * PAGE, .prot = prot,
 	};
 	hold(buffer);
