@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The results as a table: ours, a peer's, how many times faster, what is wanted.
 
-def amount:
-	if . >= 1048576 then "\(. / 1048576 * 10 | round / 10) MiB"
-	else "\(. / 1024) KiB" end;
-def figure: . * 100 | round / 100 | tostring;
+include "units";
+
 def verdict(wanted):
 	if wanted == null then ["", ""]
 	elif . >= wanted then [">= \(wanted)", "reached"]
