@@ -108,6 +108,14 @@ static double buffers_a_second(int threads, size_t size)
 	return threads * EACH / (now() - start) * 1e6;
 }
 
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+/* The best of some tries, for the machine may have other things to do, too. */
+#define TRIES 20
+
 /* Without pools, so that both zero pages and call the page allocator. */
 void measure_cpus(void)
 {
@@ -115,11 +123,15 @@ void measure_cpus(void)
 
 	set_pool_size("0");
 	for (size_t s = 0; s < COUNT(sizes); s++) {
+		double one = 0, two = 0;
+
 		progress("cpus", ion.name, sizes[s]);
-		buffers_a_second(1, sizes[s]);
-		report("cpus", ion.name, sizes[s],
-		       "one", buffers_a_second(1, sizes[s]),
-		       "two", buffers_a_second(2, sizes[s]), NULL);
+		for (int i = 0; i < TRIES; i++) {
+			one = larger(one, buffers_a_second(1, sizes[s]));
+			two = larger(two, buffers_a_second(2, sizes[s]));
+		}
+		report("cpus", ion.name, sizes[s], "one", one, "two", two,
+		       NULL);
 	}
 	set_pool_size(NULL);
 }
