@@ -80,6 +80,10 @@ static void they_are_drained(void **state)
 	for (size_t i = 1; i < COUNT(fds); i += 2)
 		close(fds[i]);
 	expect(pooled(), 0);
+	/* Of four pages three are the buffer's. */
+	fds[0] = alloc_with(ion, CONTIG, 3 * PAGE, 0);
+	expect(pooled(), 0);
+	close(fds[0]);
 	ion_close(ion);
 }
 

@@ -173,10 +173,13 @@ struct page *ion_page_pool_alloc(struct ion_page_pool *pool, size_t size,
 		return NULL;
 	if (!(gfp & __GFP_ACCOUNT))
 		page = pool->take(size, align, &dirty);
-	if (!page)
-		return pool->make(size, align, gfp | __GFP_ZERO);
-	if (dirty)
+	if (!page) {
+		page = pool->make(size, align, gfp | __GFP_ZERO);
+		/* What is left of it waits. */
+		trim(pool);
+	} else if (dirty) {
 		ion_page_pool_clear(pool, page, size);
+	}
 	return page;
 }
 
