@@ -72,7 +72,7 @@ static struct {
 	int handle, guess, imported, fd, fds[2];
 	int got[MOST_RACERS];		/* descriptors that steps were given */
 	unsigned char *addr, *away;
-	unsigned char *huge, *huge_room;
+	unsigned char *huge, *huge_away, *huge_room;
 	void *arg;
 	atomic_bool done;
 } s;
@@ -223,9 +223,10 @@ static int begin_race(void **state)
 	s.addr = mmap(NULL, 2 * LARGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	s.away = s.addr + LARGE;
-	s.huge_room = mmap(NULL, 2 * HUGE, PROT_NONE,
+	s.huge_room = mmap(NULL, 3 * HUGE, PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	s.huge = s.huge_room + -(uintptr_t)s.huge_room % HUGE;
+	s.huge_away = s.huge + HUGE;
 
 	me = 0;
 	seed = 1;
@@ -246,7 +247,7 @@ static int end_race(void **state)
 	syscall(SYS_futex, &generation, FUTEX_WAKE, INT_MAX);
 	for (unsigned int i = 1; i < s.racers; i++)
 		pthread_join(threads[i], NULL);
-	munmap(s.huge_room, 2 * HUGE);
+	munmap(s.huge_room, 3 * HUGE);
 	munmap(s.addr, 2 * LARGE);
 	munmap(s.arg, PAGE);
 	close(s.memfd);
@@ -1162,21 +1163,28 @@ static void end_huge(void)
 	unmap(s.huge, HUGE);
 }
 
-/* As large a buffer, which must not be the one that somebody still has. */
+/*
+ * As large a buffer, which must not be the one that somebody still has; nor its
+ * mapping be where the other one's was.
+ */
 static long use_huge(void)
 {
-	unsigned char *addr;
+	unsigned char *addr = s.huge_away;
 	long ret = 0;
 	int fd = alloc_with(s.ion, SYSTEM, HUGE, CACHED);
 
-	addr = map(fd, HUGE);
+	if (mmap(addr, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 fd, 0) == MAP_FAILED)
+		ret = -errno;
 	close(fd);
+	if (ret)
+		return ret;
 	for (size_t at = 0; at < HUGE; at += 16 * PAGE) {
 		if (!is_all(addr + at, PAGE, 0))
 			ret = WRONG;
 		memset(addr + at, 'h', PAGE);
 	}
-	munmap(addr, HUGE);
+	unmap(addr, HUGE);
 	return ret;
 }
 
