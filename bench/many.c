@@ -113,8 +113,9 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
-/* The best of some tries, for the machine may have other things to do, too. */
+/* The best of tries over seconds, for the machine may have other things to do. */
 #define TRIES 20
+#define BETWEEN_US 500000
 
 /* Without pools, so that both zero pages and call the page allocator. */
 void measure_cpus(void)
@@ -129,6 +130,7 @@ void measure_cpus(void)
 		for (int i = 0; i < TRIES; i++) {
 			one = larger(one, buffers_a_second(1, sizes[s]));
 			two = larger(two, buffers_a_second(2, sizes[s]));
+			usleep(BETWEEN_US);
 		}
 		report("cpus", ion.name, sizes[s], "one", one, "two", two,
 		       NULL);
