@@ -252,12 +252,14 @@ int ion_page_pool_init(void)
  */
 void ion_page_pool_exit(void)
 {
-	int i;
+	int i, tries;
 
 	ion_timer_stop(&cleaner_timer);
 	kthread_stop(cleaner);
 	ion_shrinker_remove(shrinker);
+	/* What cannot be had now is put last, and tried again for a while. */
 	for (i = 0; i < ARRAY_SIZE(pools); i++)
-		while (pools[i]->idle && pools[i]->release(pools[i]->idle))
-			;
+		for (tries = 1000; pools[i]->idle && tries; )
+			if (!pools[i]->release(pools[i]->idle))
+				tries--;
 }

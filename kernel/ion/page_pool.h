@@ -11,10 +11,11 @@
  * @take: a run of @size bytes, aligned to @align, that waits; NULL if none does.
  *	Says whether it must be cleared first.
  * @make: a new and zeroed one, in which @size bytes are the caller's; or NULL
- * @give: a run comes back, and may wait if @keep is set
+ * @give: a run comes back, and waits if @keep is set; without it, it may
  * @clean: clear one that waits and is not zero; false if all are
  * @release: give at least that many pages to the system; returns how many
- * @idle: pages that wait; written under the pool's own lock
+ * @idle: pages that wait, and those that the system could not be given yet;
+ *	written under the pool's own lock
  * @dirty: those of them that are not zero; the same
  *
  * All may sleep, and none holds a lock while it clears pages, has their mapping

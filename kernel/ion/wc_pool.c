@@ -121,13 +121,16 @@ static void set_unclean(struct block *block)
 	ion_wc_pool.dirty += block->unclean;
 }
 
+/* What is left of a new block waits from then on. */
 static void mark_taken(struct block *block, unsigned long at,
 		       unsigned long count)
 {
+	unsigned long more = list_empty(&block->node) ? block->size : 0;
+
 	lockdep_assert_held(&lock);
 	bitmap_set(block->taken, at, count);
 	block->used += count;
-	ion_wc_pool.idle -= count;
+	WRITE_ONCE(ion_wc_pool.idle, ion_wc_pool.idle + more - count);
 	if (block->unclean) {
 		bitmap_clear(block->dirty, at, count);
 		set_unclean(block);
@@ -142,7 +145,7 @@ static void mark_free(struct block *block, unsigned long at,
 	lockdep_assert_held(&lock);
 	bitmap_clear(block->taken, at, count);
 	block->used -= count;
-	ion_wc_pool.idle += count;
+	WRITE_ONCE(ion_wc_pool.idle, ion_wc_pool.idle + count);
 	if (dirty) {
 		bitmap_set(block->dirty, at, count);
 		set_unclean(block);
@@ -209,7 +212,6 @@ static struct page *make_charged(unsigned int order, gfp_t gfp)
 	block->charged = true;
 	set_page_private(block->page, (unsigned long)block);
 	spin_lock(&lock);
-	ion_wc_pool.idle += block->size;
 	mark_taken(block, 0, block->size);
 	spin_unlock(&lock);
 	return block->page;
@@ -233,7 +235,6 @@ static struct page *wc_make(size_t size, size_t align, gfp_t gfp)
 	if (!block)
 		return NULL;
 	spin_lock(&lock);
-	ion_wc_pool.idle += block->size;
 	page = take_from(block, size >> PAGE_SHIFT, pages_of(align), &dirty);
 	spin_unlock(&lock);
 	return page;
@@ -245,7 +246,7 @@ static void set_stuck(struct block *block, unsigned long at,
 	lockdep_assert_held(&lock);
 	bitmap_set(block->stuck, at, count);
 	list_move_tail(&block->stuck_node, &blocks_stuck);
-	ion_wc_pool.idle += count;
+	WRITE_ONCE(ion_wc_pool.idle, ion_wc_pool.idle + count);
 }
 
 /*
@@ -257,7 +258,7 @@ static bool free_run(struct block *block, unsigned long at,
 		     unsigned long count)
 {
 	struct page *page = block->page + at;
-	bool whole = count == block->size, all;
+	bool unbroken = count == block->size, all;
 
 	if (ion_set_pages_wb(page, count)) {
 		spin_lock(&lock);
@@ -266,7 +267,7 @@ static bool free_run(struct block *block, unsigned long at,
 		return false;
 	}
 	spin_lock(&lock);
-	if (!block->gone && !whole)
+	if (!block->gone && !unbroken)
 		split_page(block->page, ilog2(block->size));
 	block->gone += count;
 	all = block->gone == block->size;
@@ -274,7 +275,7 @@ static bool free_run(struct block *block, unsigned long at,
 		list_del(&block->node);
 	spin_unlock(&lock);
 	/* Others may have freed the block by now, if not all of it was ours. */
-	if (whole)
+	if (unbroken)
 		__free_pages(page, ilog2(count));
 	else
 		ion_free_single_pages(page, count);
@@ -283,6 +284,17 @@ static bool free_run(struct block *block, unsigned long at,
 	return true;
 }
 
+/* Blocks of less than 2 MiB break the linear map up: they do not wait. */
+static bool take_unused_small(struct block *block)
+{
+	lockdep_assert_held(&lock);
+	if (block->used || block->size >= 1UL << BLOCK_ORDER)
+		return false;
+	mark_taken(block, 0, block->size);
+	return true;
+}
+
+/* All of it may wait: what is too much is trimmed. */
 static void wc_give(struct page *page, size_t size, bool keep)
 {
 	struct block *block = (struct block *)page_private(page);
@@ -296,11 +308,9 @@ static void wc_give(struct page *page, size_t size, bool keep)
 		count = block->size;
 	if (!broken)
 		mark_free(block, at, count, true);
-	/* Smaller blocks break the linear map up: they do not wait. */
-	if (!block->used && block->size < 1UL << BLOCK_ORDER) {
+	if (take_unused_small(block)) {
 		at = 0;
 		count = block->size;
-		mark_taken(block, at, count);
 		broken = true;
 	}
 	spin_unlock(&lock);
@@ -322,6 +332,7 @@ static bool wc_clean(void)
 {
 	unsigned long at = 0, end = 0;
 	struct block *block;
+	bool small;
 
 	spin_lock(&lock);
 	block = find_unclean(&whole) ?: find_unclean(&partly);
@@ -338,7 +349,10 @@ static bool wc_clean(void)
 			    (end - at) << PAGE_SHIFT);
 	spin_lock(&lock);
 	mark_free(block, at, end - at, false);
+	small = take_unused_small(block);
 	spin_unlock(&lock);
+	if (small)
+		free_run(block, 0, block->size);
 	return true;
 }
 
@@ -371,7 +385,7 @@ static struct block *take_stuck(unsigned long *at, unsigned long *count)
 	bitmap_clear(block->stuck, *at, *count);
 	if (bitmap_empty(block->stuck, block->size))
 		list_del_init(&block->stuck_node);
-	ion_wc_pool.idle -= *count;
+	WRITE_ONCE(ion_wc_pool.idle, ion_wc_pool.idle - *count);
 	return block;
 }
 
