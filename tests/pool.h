@@ -66,4 +66,18 @@ static inline size_t pooled(void)
 	return bytes;
 }
 
+/*
+ * The thread that clears pages may have had some in hand as there were to be
+ * fewer; it gives them back soon.
+ */
+static inline size_t pooled_soon(size_t most)
+{
+	size_t bytes;
+	int tries = 10000;
+
+	while ((bytes = pooled()) > most && tries--)
+		usleep(1000);
+	return bytes;
+}
+
 #endif

@@ -1149,10 +1149,13 @@ static long unmap_huge(void)
 	       sys(munmap(s.huge, HUGE / 2));
 }
 
-/* One entry becomes many, and each is found by a fault of its own. */
+/*
+ * One entry becomes many, and each is found by a fault of its own. Not where
+ * touch_huge() writes.
+ */
 static long split_huge(void)
 {
-	size_t at = (1 + dice(HUGE / PAGE - 1)) * PAGE;
+	size_t at = SIZE + dice((HUGE - 2 * SIZE) / PAGE) * PAGE;
 
 	return sys(mprotect(s.huge + at, PAGE, PROT_READ)) ?:
 	       sys(mprotect(s.huge + at, PAGE, PROT_READ | PROT_WRITE));

@@ -311,6 +311,8 @@ static int calm(void **state)
 		end();
 	}
 	rmdir(CGROUP);
+	if (*pool_size_before)
+		restore_pool_size();
 	return 0;
 }
 
