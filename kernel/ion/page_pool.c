@@ -258,8 +258,12 @@ void ion_page_pool_exit(void)
 	kthread_stop(cleaner);
 	ion_shrinker_remove(shrinker);
 	/* What cannot be had now is put last, and tried again for a while. */
-	for (i = 0; i < ARRAY_SIZE(pools); i++)
+	for (i = 0; i < ARRAY_SIZE(pools); i++) {
 		for (tries = 1000; pools[i]->idle && tries; )
 			if (!pools[i]->release(pools[i]->idle))
 				tries--;
+		if (pools[i]->idle)
+			pr_err("ion: %zu pages are lost: they stay write-combined\n",
+			       pools[i]->idle);
+	}
 }
