@@ -303,7 +303,7 @@ int ion_client_close(int fd)
 
 	if (!client)
 		return -ENOTTY;
-	ret = close(fd) ? -errno : 0;
+	ret = ion_close_fd(fd);
 	/* In a child its parent's descriptor would keep it for ever. */
 	end_clients(client->inherited ? client : NULL);
 	put(client);

@@ -30,9 +30,7 @@ int ion_close(int fd)
 {
 	int ret = ion_client_close(fd);
 
-	if (ret != -ENOTTY)
-		return ret;
-	return close(fd) < 0 ? -errno : 0;
+	return ret == -ENOTTY ? ion_close_fd(fd) : ret;
 }
 
 int ion_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,

@@ -822,10 +822,11 @@ static void *second_thread(void *arg)
 
 static int first_thread_ends(void *arg)
 {
-	struct family family = { .ion = open_client() };
+	static struct family family;
 	pthread_t second;
 
 	(void)arg;
+	family.ion = open_client();
 	family.handle = alloc_ok(family.ion, PAGE);
 	first_thread = pthread_self();
 	expect(pthread_create(&second, NULL, second_thread, &family), 0);
