@@ -36,8 +36,10 @@ OBJECTS := $(patsubst lib/%.c,$(B)/lib/%.o,$(wildcard lib/*.c))
 OBJECTS32 := $(OBJECTS:.o=32.o)
 LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
 PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
+# One example has a screen.
+LIBDRM := $(shell pkg-config --libs libdrm 2>/dev/null)
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
-	$(B)/examples/invert
+	$(B)/examples/invert $(if $(LIBDRM),$(B)/examples/camera)
 # What has no use for a 32-bit build: it is not about the ABI.
 ONLY_64 := pools module accounting information races storms fuzz faults
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
@@ -100,6 +102,12 @@ $(B)/examples/%: %.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(B)/lib/libion.a
+
+$(B)/examples/camera: $(wildcard examples/camera/*.[ch]) $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(shell pkg-config --cflags libdrm) -MF $@.d \
+		$(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
+		$(B)/lib/libion.a $(LIBDRM)
 
 $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
