@@ -3,6 +3,8 @@
 # make                  the library and the examples, and the modules for the
 #                       running kernel where its headers are installed
 # make demo             boot a real kernel in a VM and share a buffer there
+# make picture          boot one with a screen, and show a camera's frames on it
+#                       through shared buffers: camera.png
 # make check            all tests and lint, on every kernel that we support
 # make fuzz             random operations on the debug kernel, until stopped
 #                       or until one goes wrong         [FUZZ=, its options]
@@ -54,9 +56,10 @@ INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
 # What a fresh Debian needs.
 VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
-BENCH_PACKAGES := libjson-c-dev jq gnuplot-nox bsdextrautils
-CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
-	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev \
+PICTURE_PACKAGES := pkg-config libdrm-dev
+BENCH_PACKAGES := $(PICTURE_PACKAGES) libjson-c-dev jq gnuplot-nox bsdextrautils
+CHECK_PACKAGES := $(VM_PACKAGES) git perl shellcheck sparse \
+	gcc-multilib libcmocka-dev linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
 	$(BENCH_PACKAGES)
 
@@ -197,6 +200,13 @@ demo:
 	@$(MAKE) -s $(B)/examples/share
 	@vm/run $(B)/examples/share
 
+picture:
+	@vm/packages $(VM_PACKAGES) $(PICTURE_PACKAGES)
+	@$(MAKE) -s $(B)/examples/camera
+	@vm/run --screenshot camera.png --modprobe 'vivid n_devs=1 node_types=1' \
+		examples/camera/picture --frames 60
+	@echo "camera.png is what was on the screen"
+
 check:
 	@vm/packages $(CHECK_PACKAGES)
 	@tests/run
@@ -225,6 +235,6 @@ clean:
 FORCE:
 
 .PHONY: all lib examples tests install modules test_modules modules_install \
-	demo check fuzz bench clean
+	demo picture check fuzz bench clean
 .DELETE_ON_ERROR:
 .SECONDARY: $(OBJECTS32)
