@@ -43,7 +43,7 @@ LIBDRM := $(shell pkg-config --libs libdrm 2>/dev/null)
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
 	$(B)/examples/invert $(if $(LIBDRM),$(B)/examples/camera)
 # What has no use for a 32-bit build: it is not about the ABI.
-ONLY_64 := pools module accounting information races storms fuzz faults
+ONLY_64 := pools module accounting information races storms fuzz faults frames
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
 TESTS += $(addsuffix 32,$(filter-out $(addprefix %/,$(ONLY_64)),$(TESTS)))
 
@@ -59,7 +59,7 @@ VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 PICTURE_PACKAGES := pkg-config libdrm-dev
 BENCH_PACKAGES := $(PICTURE_PACKAGES) libjson-c-dev jq gnuplot-nox bsdextrautils
 CHECK_PACKAGES := $(VM_PACKAGES) git perl shellcheck sparse \
-	gcc-multilib libcmocka-dev linux-source-6.12 udev \
+	gcc-multilib libcmocka-dev netpbm linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
 	$(BENCH_PACKAGES)
 
@@ -115,9 +115,14 @@ $(B)/examples/camera: $(wildcard examples/camera/*.[ch]) $(B)/lib/libion.a
 $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
-		$(B)/lib/libion.a -lcmocka -lpthread
+		$(B)/lib/libion.a -lcmocka -lpthread $(LDLIBS)
 
 $(B)/tests/fuzz: $(wildcard tests/fuzz/*)
+
+# With the parts of that example.
+$(B)/tests/frames: $(addprefix examples/camera/,common.c capture.c screen.c)
+$(B)/tests/frames: CPPFLAGS += $(shell pkg-config --cflags libdrm)
+$(B)/tests/frames: LDLIBS := $(LIBDRM)
 
 $(B)/bench/measure: $(wildcard bench/*.c bench/*.h) $(B)/lib/libion.a
 	@mkdir -p $(@D)

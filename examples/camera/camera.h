@@ -27,9 +27,9 @@ struct picture {
 /* In microseconds, of the clock that frames and page flips are stamped by. */
 int64_t now(void);
 /* Says what failed, with errno's reason, and returns -1. */
-int fail(const char *what);
+int failed(const char *what);
 /* As ioctl(), until no signal interrupts it. */
-int request(int fd, unsigned long cmd, void *arg);
+int retry_ioctl(int fd, unsigned long cmd, void *arg);
 
 /* ---- capture.c: a V4L2 camera */
 
@@ -54,6 +54,8 @@ int capture_queue(int camera, unsigned int index, int fd);
 void *capture_map(int camera, unsigned int index, size_t size);
 /* Takes back a buffer that it has filled; returns 1 if there is none yet. */
 int capture_dequeue(int camera, unsigned int memory, struct frame *frame);
+/* From a menu, by the names that a person would see, if the camera has it. */
+void capture_choose(int camera, const char *name, const char *item);
 int capture_start(int camera);
 int capture_stop(int camera);
 

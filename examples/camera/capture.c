@@ -19,7 +19,7 @@ static int is_camera(int fd)
 	const __u32 wanted = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
 	struct v4l2_capability cap;
 
-	return !request(fd, VIDIOC_QUERYCAP, &cap) &&
+	return !retry_ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
 	       (cap.device_caps & wanted) == wanted;
 }
 
@@ -64,8 +64,8 @@ static int set_format(int camera, struct picture *picture)
 	};
 	const struct v4l2_pix_format *pix = &format.fmt.pix;
 
-	if (request(camera, VIDIOC_S_FMT, &format))
-		return fail("VIDIOC_S_FMT");
+	if (retry_ioctl(camera, VIDIOC_S_FMT, &format))
+		return failed("VIDIOC_S_FMT");
 	if (pix->width != picture->width || pix->height != picture->height ||
 	    pix->pixelformat != picture->format->v4l2) {
 		fprintf(stderr, "camera: this one makes no %ux%u in %s\n",
@@ -83,26 +83,25 @@ static int find_item(int camera, const struct v4l2_queryctrl *control,
 	for (int i = control->minimum; i <= control->maximum; i++) {
 		struct v4l2_querymenu menu = { .id = control->id, .index = i };
 
-		if (!request(camera, VIDIOC_QUERYMENU, &menu) &&
+		if (!retry_ioctl(camera, VIDIOC_QUERYMENU, &menu) &&
 		    !strcmp((char *)menu.name, item))
 			return i;
 	}
 	return control->default_value;
 }
 
-/* From a menu, by the names that a person would see, if the camera has it. */
-static void choose(int camera, const char *name, const char *item)
+void capture_choose(int camera, const char *name, const char *item)
 {
 	struct v4l2_queryctrl control = { .id = V4L2_CTRL_FLAG_NEXT_CTRL };
 
-	while (!request(camera, VIDIOC_QUERYCTRL, &control)) {
+	while (!retry_ioctl(camera, VIDIOC_QUERYCTRL, &control)) {
 		if (!strcmp((char *)control.name, name)) {
 			struct v4l2_control value = {
 				.id = control.id,
 				.value = find_item(camera, &control, item),
 			};
 
-			request(camera, VIDIOC_S_CTRL, &value);
+			retry_ioctl(camera, VIDIOC_S_CTRL, &value);
 			return;
 		}
 		control.id |= V4L2_CTRL_FLAG_NEXT_CTRL;
@@ -112,8 +111,8 @@ static void choose(int camera, const char *name, const char *item)
 /* vivid makes a frame when its exposure starts, and says it took a while. */
 static void set_up_vivid(int camera)
 {
-	choose(camera, "OSD Text Mode", "None");
-	choose(camera, "Timestamp Source", "Start of Exposure");
+	capture_choose(camera, "OSD Text Mode", "None");
+	capture_choose(camera, "Timestamp Source", "Start of Exposure");
 }
 
 int capture_open(const char *device, struct picture *picture)
@@ -124,13 +123,13 @@ int capture_open(const char *device, struct picture *picture)
 	int camera = device ? open_if_camera(device) : open_first();
 
 	if (camera < 0)
-		return fail(device ? device : "no camera");
+		return failed(device ? device : "no camera");
 	if (set_format(camera, picture)) {
 		close(camera);
 		return -1;
 	}
 	/* It is as good as it can be. */
-	request(camera, VIDIOC_S_PARM, &parm);
+	retry_ioctl(camera, VIDIOC_S_PARM, &parm);
 	set_up_vivid(camera);
 	return camera;
 }
@@ -142,8 +141,8 @@ int capture_request_buffers(int camera, unsigned int memory,
 		.count = *count, .type = CAPTURE, .memory = memory,
 	};
 
-	if (request(camera, VIDIOC_REQBUFS, &buffers))
-		return fail("VIDIOC_REQBUFS");
+	if (retry_ioctl(camera, VIDIOC_REQBUFS, &buffers))
+		return failed("VIDIOC_REQBUFS");
 	*count = buffers.count;
 	return 0;
 }
@@ -158,8 +157,8 @@ int capture_queue(int camera, unsigned int index, int fd)
 		buffer.memory = V4L2_MEMORY_DMABUF;
 		buffer.m.fd = fd;
 	}
-	if (request(camera, VIDIOC_QBUF, &buffer))
-		return fail("VIDIOC_QBUF");
+	if (retry_ioctl(camera, VIDIOC_QBUF, &buffer))
+		return failed("VIDIOC_QBUF");
 	return 0;
 }
 
@@ -170,13 +169,13 @@ void *capture_map(int camera, unsigned int index, size_t size)
 	};
 	void *addr;
 
-	if (request(camera, VIDIOC_QUERYBUF, &buffer)) {
-		fail("VIDIOC_QUERYBUF");
+	if (retry_ioctl(camera, VIDIOC_QUERYBUF, &buffer)) {
+		failed("VIDIOC_QUERYBUF");
 		return NULL;
 	}
 	addr = mmap(NULL, size, PROT_READ, MAP_SHARED, camera, buffer.m.offset);
 	if (addr == MAP_FAILED) {
-		fail("mmap");
+		failed("mmap");
 		return NULL;
 	}
 	return addr;
@@ -186,10 +185,10 @@ int capture_dequeue(int camera, unsigned int memory, struct frame *frame)
 {
 	struct v4l2_buffer buffer = { .type = CAPTURE, .memory = memory };
 
-	if (request(camera, VIDIOC_DQBUF, &buffer)) {
+	if (retry_ioctl(camera, VIDIOC_DQBUF, &buffer)) {
 		if (errno == EAGAIN)
 			return 1;
-		return fail("VIDIOC_DQBUF");
+		return failed("VIDIOC_DQBUF");
 	}
 	frame->index = buffer.index;
 	frame->sequence = buffer.sequence;
@@ -202,14 +201,14 @@ int capture_start(int camera)
 {
 	int type = CAPTURE;
 
-	return request(camera, VIDIOC_STREAMON, &type) ?
-		       fail("VIDIOC_STREAMON") : 0;
+	return retry_ioctl(camera, VIDIOC_STREAMON, &type) ?
+		       failed("VIDIOC_STREAMON") : 0;
 }
 
 int capture_stop(int camera)
 {
 	int type = CAPTURE;
 
-	return request(camera, VIDIOC_STREAMOFF, &type) ?
-		       fail("VIDIOC_STREAMOFF") : 0;
+	return retry_ioctl(camera, VIDIOC_STREAMOFF, &type) ?
+		       failed("VIDIOC_STREAMOFF") : 0;
 }

@@ -15,9 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <drm_fourcc.h>
 #include <linux/videodev2.h>
@@ -31,30 +28,6 @@ static const struct format formats[] = {
 	{ "RG16", DRM_FORMAT_RGB565, V4L2_PIX_FMT_RGB565, 2 },
 	{ 0 }
 };
-
-int64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000LL + time.tv_nsec / 1000;
-}
-
-int fail(const char *what)
-{
-	fprintf(stderr, "camera: %s: %s\n", what, strerror(errno));
-	return -1;
-}
-
-int request(int fd, unsigned long cmd, void *arg)
-{
-	int ret;
-
-	do
-		ret = ioctl(fd, cmd, arg);
-	while (ret < 0 && errno == EINTR);
-	return ret;
-}
 
 enum { NO_SCREEN = 256, HOLD, COPY };
 

@@ -17,10 +17,10 @@
 
 #define TEXT "ion buffer test magic string"
 
-static int fail_with(const char *what, int ret)
+static int failed_with(const char *what, int ret)
 {
 	errno = -ret;
-	return fail(what);
+	return failed(what);
 }
 
 /* ---- setting up, and away */
@@ -33,13 +33,13 @@ static int create_buffer(struct pipeline *p, struct slot *s)
 	ret = ion_buffer_create(p->picture.size, NULL, ION_FLAG_CACHED,
 				&s->buffer);
 	if (ret)
-		return fail_with("ion_buffer_create", ret);
+		return failed_with("ion_buffer_create", ret);
 	s->dmabuf = ion_buffer_fd(s->buffer);
 	if (p->copy) {
 		ret = ion_buffer_map(s->buffer, PROT_READ | PROT_WRITE,
 				     &s->addr);
 		if (ret)
-			return fail_with("ion_buffer_map", ret);
+			return failed_with("ion_buffer_map", ret);
 	} else if (!p->no_screen) {
 		return screen_import(&p->screen, s->dmabuf, &p->picture,
 				     &s->framebuffer);
@@ -105,12 +105,12 @@ int pipeline_open(struct pipeline *p)
 	p->screen.fd = -1;
 	p->stop = signalfd(-1, &p->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (p->stop < 0) {
-		fail("signalfd");
+		failed("signalfd");
 		goto fail;
 	}
 	p->vion = open("/dev/vion_dev", O_RDWR | O_CLOEXEC);
 	if (p->vion < 0) {
-		fail("/dev/vion_dev");
+		failed("/dev/vion_dev");
 		goto fail;
 	}
 	p->camera = capture_open(p->camera_device, &p->picture);
@@ -189,12 +189,12 @@ static int copy_frame(struct pipeline *p, struct slot *s, unsigned int index)
 	if (s->buffer)
 		ret = ion_buffer_begin(s->buffer, ION_WRITE, 0, 0);
 	if (ret)
-		return fail_with("ion_buffer_begin", ret);
+		return failed_with("ion_buffer_begin", ret);
 	copy_pixels(p, s->addr, p->captured[index]);
 	if (s->buffer)
 		ret = ion_buffer_end(s->buffer, ION_WRITE, 0, 0);
 	if (ret)
-		return fail_with("ion_buffer_end", ret);
+		return failed_with("ion_buffer_end", ret);
 	return capture_queue(p->camera, index, -1);
 }
 
@@ -213,10 +213,10 @@ static int stamp(struct pipeline *p, struct slot *s)
 
 	snprintf(job.stamp.text, sizeof(job.stamp.text), TEXT " %06u",
 		 s->frame.sequence);
-	if (request(p->vion, VION_REGISTER_ION, &s->dmabuf))
-		return fail("VION_REGISTER_ION");
-	if (request(p->vion, VION_SUBMIT, &job))
-		return fail("VION_SUBMIT");
+	if (retry_ioctl(p->vion, VION_REGISTER_ION, &s->dmabuf))
+		return failed("VION_REGISTER_ION");
+	if (retry_ioctl(p->vion, VION_SUBMIT, &job))
+		return failed("VION_SUBMIT");
 	s->stamping = true;
 	return 0;
 }
@@ -241,7 +241,8 @@ static int take_frame(struct pipeline *p)
 	s->place = READY;
 	p->ready[p->ready_count++] = s;
 
-	if (p->taken++)
+	/* vivid may count its first frame twice. */
+	if (p->taken++ && frame.sequence > p->sequence)
 		p->skipped += frame.sequence - p->sequence - 1;
 	p->sequence = frame.sequence;
 	return 0;
@@ -267,6 +268,10 @@ static void count(struct pipeline *p, struct slot *s, int64_t time)
 {
 	struct times *t = &p->times;
 
+	/* It was on the screen before this program heard of the stamp. */
+	if (s->stamping || s->stamped > time)
+		s->stamped = time;
+	s->stamping = false;
 	t->wake += s->came - s->frame.time;
 	t->copy += s->submitted - s->came;
 	t->stamp += s->stamped - s->submitted;
@@ -282,11 +287,6 @@ static int shown(struct pipeline *p, struct slot *s, int64_t time)
 {
 	struct slot *before = p->shown;
 
-	/* Its fence came first, if this did not yet hear of it. */
-	if (s->stamping) {
-		s->stamping = false;
-		s->stamped = time;
-	}
 	count(p, s, time);
 	s->place = SHOWN;
 	p->shown = s;
@@ -363,7 +363,7 @@ static int handle(struct pipeline *p, const struct pollfd *camera,
 		return -1;
 	if (camera->revents & POLLERR) {
 		errno = EIO;
-		return fail("the camera");
+		return failed("the camera");
 	}
 	if (camera->revents && take_frame(p))
 		return -1;
@@ -396,7 +396,7 @@ static int wait_and_handle(struct pipeline *p)
 		fds[3 + i].events = POLLIN;
 	}
 	if (poll(fds, 3 + SLOTS, -1) < 0)
-		return errno == EINTR ? 0 : fail("poll");
+		return errno == EINTR ? 0 : failed("poll");
 	return handle(p, &fds[0], &fds[1], &fds[2], &fds[3]);
 }
 
@@ -414,7 +414,7 @@ static int hold(struct pipeline *p)
 	printf("the last one stays until Ctrl-C\n");
 	while (poll(&stop, 1, -1) < 0)
 		if (errno != EINTR)
-			return fail("poll");
+			return failed("poll");
 	return 0;
 }
 

@@ -151,7 +151,7 @@ static int add_framebuffer(struct screen *screen, uint32_t handle,
 	if (drmModeAddFB2(screen->fd, picture->width, picture->height,
 			  picture->format->drm, handles, strides, offsets,
 			  framebuffer, 0))
-		return fail("DRM_IOCTL_MODE_ADDFB2");
+		return failed("DRM_IOCTL_MODE_ADDFB2");
 	return 0;
 }
 
@@ -162,7 +162,7 @@ int screen_import(struct screen *screen, int dmabuf,
 	int ret;
 
 	if (drmPrimeFDToHandle(screen->fd, dmabuf, &handle))
-		return fail("DRM_IOCTL_PRIME_FD_TO_HANDLE");
+		return failed("DRM_IOCTL_PRIME_FD_TO_HANDLE");
 	ret = add_framebuffer(screen, handle, picture, framebuffer);
 	/* The framebuffer holds on to it. */
 	drmCloseBufferHandle(screen->fd, handle);
@@ -175,10 +175,10 @@ static int map_dumb(struct screen *screen, uint32_t handle, size_t size,
 	uint64_t offset;
 
 	if (drmModeMapDumbBuffer(screen->fd, handle, &offset))
-		return fail("DRM_IOCTL_MODE_MAP_DUMB");
+		return failed("DRM_IOCTL_MODE_MAP_DUMB");
 	*addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, screen->fd,
 		     offset);
-	return *addr == MAP_FAILED ? fail("mmap") : 0;
+	return *addr == MAP_FAILED ? failed("mmap") : 0;
 }
 
 int screen_create(struct screen *screen, struct picture *picture,
@@ -191,7 +191,7 @@ int screen_create(struct screen *screen, struct picture *picture,
 	if (drmModeCreateDumbBuffer(screen->fd, picture->width, picture->height,
 				    8 * picture->format->bytes, 0, &handle,
 				    &picture->stride, &size))
-		return fail("DRM_IOCTL_MODE_CREATE_DUMB");
+		return failed("DRM_IOCTL_MODE_CREATE_DUMB");
 	picture->size = size;
 	ret = add_framebuffer(screen, handle, picture, framebuffer);
 	if (ret)
@@ -201,7 +201,7 @@ int screen_create(struct screen *screen, struct picture *picture,
 		goto remove;
 	if (drmPrimeHandleToFD(screen->fd, handle, DRM_CLOEXEC | DRM_RDWR,
 			       dmabuf)) {
-		ret = fail("DRM_IOCTL_PRIME_HANDLE_TO_FD");
+		ret = failed("DRM_IOCTL_PRIME_HANDLE_TO_FD");
 		munmap(*addr, size);
 		goto remove;
 	}
@@ -224,7 +224,7 @@ int screen_show(struct screen *screen, uint32_t framebuffer)
 {
 	if (drmModeSetCrtc(screen->fd, screen->crtc, framebuffer, 0, 0,
 			   &screen->connector, 1, screen->mode))
-		return fail("DRM_IOCTL_MODE_SETCRTC");
+		return failed("DRM_IOCTL_MODE_SETCRTC");
 	return 0;
 }
 
@@ -232,7 +232,7 @@ int screen_flip(struct screen *screen, uint32_t framebuffer)
 {
 	if (drmModePageFlip(screen->fd, screen->crtc, framebuffer,
 			    DRM_MODE_PAGE_FLIP_EVENT, screen))
-		return fail("DRM_IOCTL_MODE_PAGE_FLIP");
+		return failed("DRM_IOCTL_MODE_PAGE_FLIP");
 	return 0;
 }
 
@@ -254,7 +254,7 @@ int screen_flipped(struct screen *screen, int64_t *time)
 	};
 
 	if (drmHandleEvent(screen->fd, &context))
-		return fail("DRM events");
+		return failed("DRM events");
 	*time = flip_time;
 	return 0;
 }
