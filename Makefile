@@ -3,6 +3,8 @@
 # make                  the library and the examples, and the modules for the
 #                       running kernel where its headers are installed
 # make demo             boot a real kernel in a VM and share a buffer there
+# make picture          boot one with a screen, and show a camera's frames on it
+#                       through shared buffers: camera.png
 # make check            all tests and lint, on every kernel that we support
 # make fuzz             random operations on the debug kernel, until stopped
 #                       or until one goes wrong         [FUZZ=, its options]
@@ -36,10 +38,13 @@ OBJECTS := $(patsubst lib/%.c,$(B)/lib/%.o,$(wildcard lib/*.c))
 OBJECTS32 := $(OBJECTS:.o=32.o)
 LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
 PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
+# One example has a screen.
+LIBDRM := $(shell pkg-config --libs libdrm 2>/dev/null)
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
-	$(B)/examples/invert
+	$(B)/examples/invert $(if $(LIBDRM),$(B)/examples/camera)
 # What has no use for a 32-bit build: it is not about the ABI.
-ONLY_64 := pools module accounting information races storms fuzz faults stress
+ONLY_64 := pools module accounting information races storms fuzz faults stress \
+	frames
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
 TESTS += $(addsuffix 32,$(filter-out $(addprefix %/,$(ONLY_64)),$(TESTS)))
 
@@ -52,9 +57,10 @@ INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
 # What a fresh Debian needs.
 VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
-BENCH_PACKAGES := libjson-c-dev jq gnuplot-nox bsdextrautils
-CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
-	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev \
+PICTURE_PACKAGES := pkg-config libdrm-dev
+BENCH_PACKAGES := $(PICTURE_PACKAGES) libjson-c-dev jq gnuplot-nox bsdextrautils
+CHECK_PACKAGES := $(VM_PACKAGES) git perl shellcheck sparse \
+	gcc-multilib libcmocka-dev netpbm linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
 	$(BENCH_PACKAGES)
 
@@ -101,12 +107,23 @@ $(B)/examples/%: %.c $(B)/lib/libion.a
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(B)/lib/libion.a
 
+$(B)/examples/camera: $(wildcard examples/camera/*.[ch]) $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(shell pkg-config --cflags libdrm) -MF $@.d \
+		$(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
+		$(B)/lib/libion.a $(LIBDRM)
+
 $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
-		$(B)/lib/libion.a -lcmocka -lpthread
+		$(B)/lib/libion.a -lcmocka -lpthread $(LDLIBS)
 
 $(B)/tests/fuzz: $(wildcard tests/fuzz/*)
+
+# With the parts of that example.
+$(B)/tests/frames: $(addprefix examples/camera/,common.c capture.c screen.c)
+$(B)/tests/frames: CPPFLAGS += $(shell pkg-config --cflags libdrm)
+$(B)/tests/frames: LDLIBS := $(LIBDRM)
 
 $(B)/bench/measure: $(wildcard bench/*.c bench/*.h) $(B)/lib/libion.a
 	@mkdir -p $(@D)
@@ -189,6 +206,13 @@ demo:
 	@$(MAKE) -s $(B)/examples/share
 	@vm/run $(B)/examples/share
 
+picture:
+	@vm/packages $(VM_PACKAGES) $(PICTURE_PACKAGES)
+	@$(MAKE) -s $(B)/examples/camera
+	@vm/run --screenshot camera.png --modprobe 'vivid n_devs=1 node_types=1' \
+		examples/camera/picture --frames 60
+	@echo "camera.png is what was on the screen"
+
 check:
 	@vm/packages $(CHECK_PACKAGES)
 	@tests/run
@@ -217,6 +241,6 @@ clean:
 FORCE:
 
 .PHONY: all lib examples tests install modules test_modules modules_install \
-	demo check fuzz bench clean
+	demo picture check fuzz bench clean
 .DELETE_ON_ERROR:
 .SECONDARY: $(OBJECTS32)
