@@ -27,6 +27,11 @@ extern "C" {
  */
 int ion_open(void);
 
+int ion_open_backend(const char *name);
+const char *ion_backend(int fd);
+int ion_probe_backend(const char *name, char *why, size_t size);
+const char *ion_backend_name(unsigned int i);
+
 /**
  * ion_close() - end a client and drop all its handles
  * @fd: from ion_open(); not valid afterwards
