@@ -62,6 +62,7 @@ BENCH_PACKAGES := $(PICTURE_PACKAGES) libjson-c-dev jq gnuplot-nox bsdextrautils
 CHECK_PACKAGES := $(VM_PACKAGES) git perl shellcheck sparse \
 	gcc-multilib libcmocka-dev netpbm linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
+	graphviz strace \
 	$(BENCH_PACKAGES)
 
 all: lib examples
