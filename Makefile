@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 #
-# make                  the library and the examples, and the modules for the
-#                       running kernel where its headers are installed
+# make                  the library and the examples; ionctl where json-c is
+#                       installed, and the modules for the running kernel where
+#                       its headers are
 # make demo             boot a real kernel in a VM and share a buffer there
 # make check            all tests and lint, on every kernel that we support
 # make fuzz             random operations on the debug kernel, until stopped
 #                       or until one goes wrong         [FUZZ=, its options]
 # make bench            compare with dma-heap and others, by counted
 #                       instructions; HOST=1: here, by the wall clock
-# make install          library, headers, .pc files and udev rules
+# make tools            ionctl
+# make install          library, headers, .pc files, udev rules, and ionctl where
+#                       json-c is installed
 #                       [DESTDIR= PREFIX=]
 # make modules          the kernel modules              [KERNELDIR=]
 # make modules_install  and where modprobe finds them   [INSTALL_MOD_PATH=]
@@ -27,6 +30,8 @@ KERNELDIR ?= /lib/modules/$(shell uname -r)/build
 B := build
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
 INCDIR := $(DESTDIR)$(PREFIX)/include
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(CFLAGS) $(WERROR)
@@ -38,6 +43,8 @@ LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
 PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
 	$(B)/examples/invert
+TOOLS := $(B)/tools/ionctl
+JSON_C := $(shell pkg-config --exists json-c 2>/dev/null && echo yes)
 # What has no use for a 32-bit build: it is not about the ABI.
 ONLY_64 := pools module accounting information races storms fuzz faults
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
@@ -56,9 +63,14 @@ BENCH_PACKAGES := libjson-c-dev jq gnuplot-nox bsdextrautils
 CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
 	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
-	$(BENCH_PACKAGES)
+	tmux bash-completion scdoc $(BENCH_PACKAGES)
 
 all: lib examples
+	@if [ -n "$(JSON_C)" ]; then \
+		$(MAKE) --no-print-directory tools; \
+	else \
+		echo "no json-c (libjson-c-dev): ionctl not built"; \
+	fi
 	@if [ -e $(UTSRELEASE) ]; then \
 		$(MAKE) --no-print-directory modules; \
 	else \
@@ -67,6 +79,7 @@ all: lib examples
 
 lib: $(LIB) $(PC) $(INCLUDES)
 examples: $(EXAMPLES)
+tools: $(TOOLS)
 tests: $(TESTS) $(B)/bench/measure
 
 # ---- the user side
@@ -101,6 +114,11 @@ $(B)/examples/%: %.c $(B)/lib/libion.a
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(B)/lib/libion.a
 
+$(B)/tools/ionctl: $(wildcard tools/*.c tools/*.h) $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) -DVERSION='"$(VERSION)"' $(ALL_CFLAGS) $(LDFLAGS) \
+		-MF $@.d -o $@ $(filter %.c,$^) $(B)/lib/libion.a -ljson-c
+
 $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
@@ -128,7 +146,7 @@ $(B)/tests/%32: tests/%.c $(OBJECTS32)
 		$(LDFLAGS) -o $@ $< $(OBJECTS32) -L$(CMOCKA32)/lib \
 		-Wl,-rpath,$(CMOCKA32)/lib -lcmocka -lpthread
 
-install: lib
+install: lib $(if $(JSON_C),install_tools)
 	install -d $(LIBDIR)/pkgconfig
 	install -m 644 $(B)/lib/libion.a $(LIBDIR)
 	install -m 755 $(B)/lib/libion.so.$(SOVERSION) $(LIBDIR)
@@ -139,6 +157,11 @@ install: lib
 	done
 	install -d $(LIBDIR)/udev/rules.d
 	install -m 644 packaging/60-ion.rules $(LIBDIR)/udev/rules.d
+
+install_tools: tools
+	install -d $(BINDIR) $(COMPLETIONS)
+	install -m 755 $(TOOLS) $(BINDIR)
+	install -m 644 tools/ionctl.bash $(COMPLETIONS)/ionctl
 
 # ---- the kernel side
 
@@ -216,7 +239,7 @@ clean:
 
 FORCE:
 
-.PHONY: all lib examples tests install modules test_modules modules_install \
-	demo check fuzz bench clean
+.PHONY: all lib examples tools tests install install_tools modules test_modules \
+	modules_install demo check fuzz bench clean
 .DELETE_ON_ERROR:
 .SECONDARY: $(OBJECTS32)
