@@ -95,9 +95,14 @@ static int measure(int client, size_t size, json_object *row)
 			times[part][round] = life[part];
 	}
 	for (int part = 0; part < PARTS; part++) {
+		json_object *value;
+
 		qsort(times[part], ROUNDS, sizeof(double), compare);
-		json_object_object_add(row, parts[part], json_object_new_double(
-					       times[part][ROUNDS / 2]));
+		value = json_object_new_double(times[part][ROUNDS / 2]);
+		json_object_set_serializer(value,
+					   json_object_double_to_json_string,
+					   "%.3f", NULL);
+		json_object_object_add(row, parts[part], value);
 	}
 	return 0;
 }
