@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
-# make                  the library and the examples, and the modules for the
-#                       running kernel where its headers are installed
+# make                  the library and the examples; ionctl where json-c is
+#                       installed, and the modules for the running kernel where
+#                       its headers are
 # make demo             boot a real kernel in a VM and share a buffer there
 # make picture          boot one with a screen, and show a camera's frames on it
 #                       through shared buffers: camera.png
@@ -10,7 +11,9 @@
 #                       or until one goes wrong         [FUZZ=, its options]
 # make bench            compare with dma-heap and others, by counted
 #                       instructions; HOST=1: here, by the wall clock
-# make install          library, headers, .pc files and udev rules
+# make tools            ionctl
+# make install          library, headers, .pc files, udev rules, and ionctl where
+#                       json-c is installed
 #                       [DESTDIR= PREFIX=]
 # make modules          the kernel modules              [KERNELDIR=]
 # make modules_install  and where modprobe finds them   [INSTALL_MOD_PATH=]
@@ -29,6 +32,8 @@ KERNELDIR ?= /lib/modules/$(shell uname -r)/build
 B := build
 LIBDIR := $(DESTDIR)$(PREFIX)/lib
 INCDIR := $(DESTDIR)$(PREFIX)/include
+BINDIR := $(DESTDIR)$(PREFIX)/bin
+COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(CFLAGS) $(WERROR)
@@ -42,6 +47,8 @@ PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
 LIBDRM := $(shell pkg-config --libs libdrm 2>/dev/null)
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
 	$(B)/examples/invert $(if $(LIBDRM),$(B)/examples/camera)
+TOOLS := $(B)/tools/ionctl
+JSON_C := $(shell pkg-config --exists json-c 2>/dev/null && echo yes)
 # What has no use for a 32-bit build: it is not about the ABI.
 ONLY_64 := pools module accounting information races storms fuzz faults stress \
 	frames
@@ -62,10 +69,14 @@ BENCH_PACKAGES := $(PICTURE_PACKAGES) libjson-c-dev jq gnuplot-nox bsdextrautils
 CHECK_PACKAGES := $(VM_PACKAGES) git perl shellcheck sparse \
 	gcc-multilib libcmocka-dev netpbm linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
-	graphviz strace \
-	$(BENCH_PACKAGES)
+	graphviz strace tmux bash-completion scdoc $(BENCH_PACKAGES)
 
 all: lib examples
+	@if [ -n "$(JSON_C)" ]; then \
+		$(MAKE) --no-print-directory tools; \
+	else \
+		echo "no json-c (libjson-c-dev): ionctl not built"; \
+	fi
 	@if [ -e $(UTSRELEASE) ]; then \
 		$(MAKE) --no-print-directory modules; \
 	else \
@@ -74,6 +85,7 @@ all: lib examples
 
 lib: $(LIB) $(PC) $(INCLUDES)
 examples: $(EXAMPLES)
+tools: $(TOOLS)
 tests: $(TESTS) $(B)/bench/measure
 
 # ---- the user side
@@ -114,6 +126,11 @@ $(B)/examples/camera: $(wildcard examples/camera/*.[ch]) $(B)/lib/libion.a
 		$(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
 		$(B)/lib/libion.a $(LIBDRM)
 
+$(B)/tools/ionctl: $(wildcard tools/*.c tools/*.h) $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) -DVERSION='"$(VERSION)"' $(ALL_CFLAGS) $(LDFLAGS) \
+		-MF $@.d -o $@ $(filter %.c,$^) $(B)/lib/libion.a -ljson-c
+
 $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
@@ -146,7 +163,7 @@ $(B)/tests/%32: tests/%.c $(OBJECTS32)
 		$(LDFLAGS) -o $@ $< $(OBJECTS32) -L$(CMOCKA32)/lib \
 		-Wl,-rpath,$(CMOCKA32)/lib -lcmocka -lpthread
 
-install: lib
+install: lib $(if $(JSON_C),install_tools)
 	install -d $(LIBDIR)/pkgconfig
 	install -m 644 $(B)/lib/libion.a $(LIBDIR)
 	install -m 755 $(B)/lib/libion.so.$(SOVERSION) $(LIBDIR)
@@ -157,6 +174,11 @@ install: lib
 	done
 	install -d $(LIBDIR)/udev/rules.d
 	install -m 644 packaging/60-ion.rules $(LIBDIR)/udev/rules.d
+
+install_tools: tools
+	install -d $(BINDIR) $(COMPLETIONS)
+	install -m 755 $(TOOLS) $(BINDIR)
+	install -m 644 tools/ionctl.bash $(COMPLETIONS)/ionctl
 
 # ---- the kernel side
 
@@ -241,7 +263,7 @@ clean:
 
 FORCE:
 
-.PHONY: all lib examples tests install modules test_modules modules_install \
-	demo picture check fuzz bench clean
+.PHONY: all lib examples tools tests install install_tools modules test_modules \
+	modules_install demo picture check fuzz bench clean
 .DELETE_ON_ERROR:
 .SECONDARY: $(OBJECTS32)
