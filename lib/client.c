@@ -183,6 +183,9 @@ static struct client *get(int fd)
 	client = clients;
 	while (client && (client->ended || !is_same(&client->token, &id)))
 		client = client->next;
+	/* The other end, whose number may have been a client's before. */
+	if (client && fd == client->watch)
+		client = NULL;
 	if (client)
 		client->refs++;
 	pthread_mutex_unlock(&lock);

@@ -692,6 +692,19 @@ static void reused_numbers_are_no_clients(void **state)
 	ion_close(open_client());
 }
 
+/* Nor are those that the library has for itself. */
+static void only_the_token_is_the_client(void **state)
+{
+	int ion = open_client();
+
+	(void)state;
+	alloc_ok(ion, PAGE);
+	for (int fd = 0; fd < 100; fd++)
+		if (fd != ion)
+			assert_null(ion_backend(fd));
+	ion_close(ion);
+}
+
 /* closefrom(), and what was opened since is not touched. */
 static int robbed(void *arg)
 {
@@ -1017,6 +1030,7 @@ static int run(const struct kind *one)
 		cmocka_unit_test(duplicates_are_the_client),
 		cmocka_unit_test(plain_close_ends_it),
 		cmocka_unit_test(reused_numbers_are_no_clients),
+		cmocka_unit_test(only_the_token_is_the_client),
 		cmocka_unit_test(descriptors_of_others_are_left_alone),
 		cmocka_unit_test(both_go_on_after_fork),
 		cmocka_unit_test(processes_share),
