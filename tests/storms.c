@@ -458,7 +458,7 @@ static void reload(const char *params)
 	char all[sizeof(ion_params) + 32];
 
 	snprintf(all, sizeof(all), "%s%s", ion_params, params);
-	expect(unload("vion"), 0);
+	unload_soon("vion");
 	expect(unload("ion"), 0);
 	expect(load_with("kernel/ion/ion", all), 0);
 	expect(load_with("kernel/vion/vion", ""), 0);
