@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
+#include "importers.h"
 #include "jobs.h"
 
 #define SIZE (64 * KiB)
@@ -63,14 +64,18 @@ static struct vion_result finish(int vion, int fd, struct vion_job job)
 
 static __u32 crc_of(const void *addr, size_t len)
 {
+	static __u32 table[256];
 	const unsigned char *p = addr;
 	__u32 crc = ~0U;
 
-	while (len--) {
-		crc ^= *p++;
+	for (__u32 i = 0; !table[255] && i < 256; i++) {
+		table[i] = i;
 		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+			table[i] = table[i] >> 1 ^
+				   (table[i] & 1 ? 0xedb88320 : 0);
 	}
+	while (len--)
+		crc = crc >> 8 ^ table[(crc ^ *p++) & 255];
 	return ~crc;
 }
 
@@ -169,35 +174,40 @@ static void copies_within_one(void **state)
 	close(again);
 }
 
-/* More than is done in one go, of every heap. */
-static void large_ones(void **state)
+/* More than is done in one go. */
+static void is_done_in_pieces(int ion, int vion, int heap, unsigned int flags)
 {
-	static const unsigned int heaps[] = { SYSTEM, CONTIG };
-	const size_t size = 3 * MiB + PAGE;
+	const size_t size = 2 * MiB + PAGE;
+	int fd = alloc_with(ion, 1U << heap, size, flags);
+	int other = alloc_fd(ion, SYSTEM, size);
+	unsigned char *addr = map(fd, size), *copy = map(other, size);
+
+	expect(reg(vion, fd), 0);
+	finish(vion, fd, fill_job(3, size - 3, 0x01020304));
+	for (size_t k = 0; k < size; k++)
+		expect_byte(k, size, addr[k],
+			    k < 3 ? 0 : 0x01020304 >> 8 * ((k - 3) % 4));
+	fill(addr, size, heap);
+	finish(vion, other, copy_job(other, 1, 0, 0, size));
+	expect_pattern(copy, size, heap);
+	expect(finish(vion, fd, crc_job(1, size - 1)).crc32,
+	       crc_of(copy + 1, size - 1));
+	munmap(addr, size);
+	munmap(copy, size);
+	close(fd);
+	close(other);
+}
+
+static void large_ones_of_every_heap(void **state)
+{
 	int ion = open_ion(), vion = open_vion();
+	struct ion_heap_data heaps[HEAPS];
 
 	(void)state;
-	for (size_t i = 0; i < 2 * COUNT(heaps); i++) {
-		int fd = alloc_with(ion, heaps[i / 2], size,
-				    i % 2 ? CACHED : 0);
-		int other = alloc_fd(ion, SYSTEM, size);
-		unsigned char *addr = map(fd, size), *copy = map(other, size);
-
-		expect(reg(vion, fd), 0);
-		finish(vion, fd, fill_job(3, size - 3, 0x01020304 + i));
-		for (size_t k = 0; k < size; k++)
-			expect_byte(k, size, addr[k], k < 3 ? 0 :
-				    (0x01020304 + i) >> 8 * ((k - 3) % 4));
-		fill(addr, size, i);
-		finish(vion, other, copy_job(other, 1, 0, 0, size));
-		expect_pattern(copy, size, i);
-		expect(finish(vion, fd, crc_job(1, size - 1)).crc32,
-		       crc_of(copy + 1, size - 1));
-		munmap(addr, size);
-		munmap(copy, size);
-		close(fd);
-		close(other);
-	}
+	query_heaps(ion, heaps);
+	for (int i = 0; i < 2 * HEAPS; i++)
+		is_done_in_pieces(ion, vion, heaps[i / 2].heap_id,
+				  i % 2 ? CACHED : 0);
 	close(vion);
 	ion_close(ion);
 }
@@ -344,6 +354,8 @@ static void stamps_to_the_last_byte(void **state)
 	expect(submit(f->vion, &job), -EINVAL);				\
 } while (0)
 
+#define IS_REFUSED(make) REFUSED(make, job.fence = 0)
+
 static void refuses_bad_jobs(void **state)
 {
 	struct fixture *f = *state;
@@ -362,25 +374,25 @@ static void refuses_bad_jobs(void **state)
 	REFUSED(copy_job(fd, 0, 0, 8, 4), job.space[4] = 1);
 	REFUSED(copy_job(fd, 0, 0, 8, 4), job.copy.to_fd = 2);
 
-	REFUSED(fill_job(0, 0, 0), );
-	REFUSED(fill_job(0, SIZE + 1, 0), );
-	REFUSED(fill_job(1, SIZE, 0), );
-	REFUSED(fill_job(SIZE, 1, 0), );
-	REFUSED(fill_job(SIZE + 1, -1ULL, 0), );
-	REFUSED(fill_job(-1ULL, 2, 0), );
-	REFUSED(fill_job(1ULL << 32, 1, 0), );
-	REFUSED(fill_job(4, -4ULL, 0), );
-	REFUSED(crc_job(0, 0), );
-	REFUSED(crc_job(SIZE, 1), );
-	REFUSED(crc_job(-1ULL, 1), );
-	REFUSED(crc_job(SIZE - 1, 2), );
+	IS_REFUSED(fill_job(0, 0, 0));
+	IS_REFUSED(fill_job(0, SIZE + 1, 0));
+	IS_REFUSED(fill_job(1, SIZE, 0));
+	IS_REFUSED(fill_job(SIZE, 1, 0));
+	IS_REFUSED(fill_job(SIZE + 1, -1ULL, 0));
+	IS_REFUSED(fill_job(-1ULL, 2, 0));
+	IS_REFUSED(fill_job(1ULL << 32, 1, 0));
+	IS_REFUSED(fill_job(4, -4ULL, 0));
+	IS_REFUSED(crc_job(0, 0));
+	IS_REFUSED(crc_job(SIZE, 1));
+	IS_REFUSED(crc_job(-1ULL, 1));
+	IS_REFUSED(crc_job(SIZE - 1, 2));
 	for (int to_fd = 0; to_fd < 2; to_fd++) {
-		REFUSED(copy_job(other, to_fd, 0, 0, 0), );
-		REFUSED(copy_job(other, to_fd, 0, 0, PAGE + 1), );
-		REFUSED(copy_job(other, to_fd, 0, PAGE, 1), );
-		REFUSED(copy_job(other, to_fd, 0, -1ULL, 2), );
-		REFUSED(copy_job(other, to_fd, SIZE, 0, 1), );
-		REFUSED(copy_job(other, to_fd, -2ULL, 0, 4), );
+		IS_REFUSED(copy_job(other, to_fd, 0, 0, 0));
+		IS_REFUSED(copy_job(other, to_fd, 0, 0, PAGE + 1));
+		IS_REFUSED(copy_job(other, to_fd, 0, PAGE, 1));
+		IS_REFUSED(copy_job(other, to_fd, 0, -1ULL, 2));
+		IS_REFUSED(copy_job(other, to_fd, SIZE, 0, 1));
+		IS_REFUSED(copy_job(other, to_fd, -2ULL, 0, 4));
 	}
 	expect_pattern(f->addr, SIZE, 6);
 	close(other);
@@ -427,7 +439,7 @@ static void refuses_bad_frames(void **state)
 	STAMP(job.stamp.text[0] = '\n');
 	STAMP(job.stamp.text[0] = '\x7f');
 	STAMP(job.stamp.text[0] = '\xe4');
-	STAMP(strcpy(job.stamp.text, "LLL"));
+	STAMP(memcpy(job.stamp.text, "LLL", 4));
 	STAMP(job.stamp.width = 100 * 8; job.stamp.stride = 100 * 8 * 4;
 	      job.stamp.height = 20; job.stamp.y = 0;
 	      memset(job.stamp.text, 'x', VION_TEXT_LEN));
@@ -475,7 +487,7 @@ static void answers_before_it_begins(void **state)
 	expect(submit(f->vion, job), -EFAULT);
 	expect(open_descriptors(), before);
 	expect_zero(f->addr, SIZE);
-	expect(ask(f->vion, 1), -ENOENT);
+	expect(ask_result(f->vion, 1), -ENOENT);
 	munmap(job, PAGE);
 }
 
@@ -519,9 +531,9 @@ static void results_are_kept_for_a_while(void **state)
 	struct vion_job job = crc_job(0, 1);
 	__u32 crc = crc_of(f->addr, 1);
 
-	expect(ask(f->vion, 0), -ENOENT);
-	expect(ask(f->vion, 1), -ENOENT);
-	expect(ask(f->vion, -1ULL), -ENOENT);
+	expect(ask_result(f->vion, 0), -ENOENT);
+	expect(ask_result(f->vion, 1), -ENOENT);
+	expect(ask_result(f->vion, -1ULL), -ENOENT);
 	for (__u64 id = 1; id <= VION_MAX_JOBS; id++) {
 		/* Those before must have ended for the next turn. */
 		while (submit(f->vion, &job) == -EBUSY)
@@ -531,15 +543,15 @@ static void results_are_kept_for_a_while(void **state)
 	wait_for(f->fd, POLLOUT);
 	for (__u64 id = 1; id <= VION_MAX_JOBS; id++)
 		expect(result_of(f->vion, id).crc32, crc);
-	expect(ask(f->vion, VION_MAX_JOBS + 1), -ENOENT);
+	expect(ask_result(f->vion, VION_MAX_JOBS + 1), -ENOENT);
 	job = fill_job(0, 1, 0);
 	expect(submit(f->vion, &job), 0);
 	wait_for(f->fd, POLLOUT);
 	expect(result_of(f->vion, VION_MAX_JOBS + 1).crc32, 0);
-	expect(ask(f->vion, 1), -ENOENT);
-	expect(ask(f->vion, 2), 0);
-	expect(ask(f->vion, VION_MAX_JOBS + 2), -ENOENT);
-	expect(ask(f->vion, 2ULL * VION_MAX_JOBS), -ENOENT);
+	expect(ask_result(f->vion, 1), -ENOENT);
+	expect(ask_result(f->vion, 2), 0);
+	expect(ask_result(f->vion, VION_MAX_JOBS + 2), -ENOENT);
+	expect(ask_result(f->vion, 2ULL * VION_MAX_JOBS), -ENOENT);
 }
 
 /* As many as there may be, none of which can begin. */
@@ -566,7 +578,7 @@ static void thousands_wait_in_order(void **state)
 	}
 	expect(submit(f->vion, &job), -EBUSY);
 	for (unsigned int id = 1; id <= VION_MAX_JOBS; id++)
-		expect(ask(f->vion, id), -EAGAIN);
+		expect(ask_result(f->vion, id), -EAGAIN);
 	expect_zero(f->addr, SIZE);
 	expect(poll_fd(f->fd, POLLIN | POLLOUT, 0), 0);
 
@@ -605,7 +617,7 @@ static void writers_wait_for_all(void **state)
 	for (__u32 flags = 0; flags <= VGEM_WRITE; flags++) {
 		expect(shut(&gate, flags), 0);
 		expect(submit(f->vion, &job), 0);
-		expect(ask(f->vion, job.id), -EAGAIN);
+		expect(ask_result(f->vion, job.id), -EAGAIN);
 		/* It is a writer itself: nobody can have it. */
 		expect(poll_fd(f->fd, POLLIN | POLLOUT, 0), 0);
 		expect_zero(f->addr, SIZE);
@@ -638,10 +650,10 @@ static void readers_wait_for_writers_only(void **state)
 
 	expect(shut(&gate, VGEM_WRITE), 0);
 	expect(submit(f->vion, &job), 0);
-	expect(ask(f->vion, job.id), -EAGAIN);
+	expect(ask_result(f->vion, job.id), -EAGAIN);
 	open_gate(&gate);
 	wait_for(f->fd, POLLOUT);
-	expect(ask(f->vion, job.id), 0);
+	expect(ask_result(f->vion, job.id), 0);
 	close(gate.vgem);
 }
 
@@ -686,11 +698,11 @@ static void order_holds_across_buffers(void **state)
 	expect(reg(f->vion, other), 0);
 	expect(submit(f->vion, &second), 0);
 	expect(poll_fd(other, POLLIN | POLLOUT, 0), 0);
-	expect(ask(f->vion, second.id), -EAGAIN);
+	expect(ask_result(f->vion, second.id), -EAGAIN);
 	open_gate(&gate);
 	wait_for(other, POLLOUT);
-	expect(ask(f->vion, first.id), 0);
-	expect(ask(f->vion, second.id), 0);
+	expect(ask_result(f->vion, first.id), 0);
+	expect(ask_result(f->vion, second.id), 0);
 	close(gate.vgem);
 	close(other);
 }
@@ -718,7 +730,7 @@ static void sync_files_tell_the_end(void **state)
 	expect(sync_status(first), 1);
 	expect(sync_status(second), 1);
 	expect(sync_status(merge.fence), 1);
-	expect(ask(f->vion, id), 0);
+	expect(ask_result(f->vion, id), 0);
 	close(first);
 	close(second);
 	close(merge.fence);
@@ -738,7 +750,7 @@ static void a_fence_may_expire(void **state)
 	expect(shut(&gate, VGEM_WRITE), 0);
 	expect(submit(f->vion, &job), 0);
 	wait_for(f->fd, POLLOUT);
-	expect(ask(f->vion, job.id), 0);
+	expect(ask_result(f->vion, job.id), 0);
 	signal = (struct vgem_signal){ .fence = gate.fence };
 	expect(request(gate.vgem, VGEM_SIGNAL, &signal), -ETIMEDOUT);
 	close(gate.vgem);
@@ -915,7 +927,7 @@ static void the_submitter_may_be_killed(void **state)
 	hear(pair.sock[0]);
 	expect(sys(kill(pid, SIGKILL)), 0);
 	expect(end_child(&pair, pid), SIGKILL);
-	expect(ask(f->vion, 1), -EAGAIN);
+	expect(ask_result(f->vion, 1), -EAGAIN);
 	expect_zero(f->addr, SIZE);
 	open_gate(&gate);
 	wait_for(f->fd, POLLOUT);
@@ -1177,12 +1189,12 @@ static void foreign_jobs_can_be_interrupted(void **state)
 	expect(submit(f->vion, &foreign), -EINTR);
 	alarms(false);
 	/* It never was. */
-	expect(ask(f->vion, 2), -ENOENT);
+	expect(ask_result(f->vion, 2), -ENOENT);
 	expect_zero(addr, SIZE);
 	open_gate(&gate);
 	expect(submit(f->vion, &foreign), 0);
 	expect(foreign.id, 2);
-	expect(ask(f->vion, 1), 0);
+	expect(ask_result(f->vion, 1), 0);
 	expect(addr[0], 1);
 	close(foreign.fence);
 
@@ -1192,7 +1204,7 @@ static void foreign_jobs_can_be_interrupted(void **state)
 	alarms(true);
 	expect(submit(f->vion, &foreign), -EINTR);
 	alarms(false);
-	expect(ask(f->vion, 3), -ENOENT);
+	expect(ask_result(f->vion, 3), -ENOENT);
 	open_gate(&gate);
 	munmap(addr, SIZE);
 	close(fd);
@@ -1348,7 +1360,7 @@ int main(void)
 		with_buffer(crc_is_that_of_zlib),
 		with_buffer(copies_to_and_from_another),
 		with_buffer(copies_within_one),
-		cmocka_unit_test(large_ones),
+		cmocka_unit_test(large_ones_of_every_heap),
 		with_buffer(stamps_letters),
 		with_buffer(stamps_all_characters),
 		with_buffer(stamps_to_the_last_byte),

@@ -63,7 +63,7 @@ static inline struct vion_result result_of(int vion, __u64 id)
 	return result;
 }
 
-static inline long ask(int vion, __u64 id)
+static inline long ask_result(int vion, __u64 id)
 {
 	struct vion_result result = { .id = id };
 

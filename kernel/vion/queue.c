@@ -93,9 +93,10 @@ struct outcome {
  * @run: does @jobs, one at a time, as far as fences allow
  * @clean: frees @done
  * @closing: those that have not begun are cancelled
- * @lock: protects the lists and the outcomes
+ * @lock: protects the lists, their count and the outcomes
  * @jobs: those that have not ended, in order
  * @done: those that have
+ * @count: how many are in both
  * @outcomes: of the last jobs, at id % VION_MAX_JOBS
  */
 struct vion_queue {
@@ -110,6 +111,7 @@ struct vion_queue {
 	spinlock_t lock;
 	struct list_head jobs;
 	struct list_head done;
+	unsigned int count;
 	struct outcome outcomes[VION_MAX_JOBS];
 };
 
@@ -205,6 +207,9 @@ static void clean(struct work_struct *work)
 	spin_unlock(&queue->lock);
 	list_for_each_entry_safe(q, next, &done, node) {
 		free_job(q);
+		spin_lock(&queue->lock);
+		queue->count--;
+		spin_unlock(&queue->lock);
 		cond_resched();
 	}
 }
@@ -366,6 +371,7 @@ static void add_job(struct queued_job *q)
 	spin_lock(&queue->lock);
 	begin_outcome(queue, q->fence->seqno);
 	list_add_tail(&q->node, &queue->jobs);
+	queue->count++;
 	spin_unlock(&queue->lock);
 	queue_work(runners, &queue->run);
 }
@@ -425,13 +431,15 @@ static int do_now(struct queued_job *q)
 	return 0;
 }
 
+/* What has ended and was not yet given back is somewhere, too. */
 static bool is_full(struct vion_queue *queue)
 {
 	u64 id = queue->last_id + 1;
 	bool full;
 
 	spin_lock(&queue->lock);
-	full = queue->outcomes[id % VION_MAX_JOBS].status == -EINPROGRESS;
+	full = queue->outcomes[id % VION_MAX_JOBS].status == -EINPROGRESS ||
+	       queue->count >= 2 * VION_MAX_JOBS;
 	spin_unlock(&queue->lock);
 	return full;
 }
