@@ -71,7 +71,7 @@ static int check_text(const struct vion_stamp *stamp)
 
 	if (stamp->x > stamp->width || stamp->y > stamp->height ||
 	    len * GLYPH_WIDTH > stamp->width - stamp->x ||
-	    GLYPH_HEIGHT > stamp->height - stamp->y)
+	    stamp->height - stamp->y < GLYPH_HEIGHT)
 		return -EINVAL;
 	return 0;
 }

@@ -93,9 +93,10 @@ struct outcome {
  * @run: does @jobs, one at a time, as far as fences allow
  * @clean: frees @done
  * @closing: those that have not begun are cancelled
- * @lock: protects the lists and the outcomes
+ * @lock: protects the lists, their count and the outcomes
  * @jobs: those that have not ended, in order
  * @done: those that have
+ * @count: how many are in both
  * @outcomes: of the last jobs, at id % VION_MAX_JOBS
  */
 struct vion_queue {
@@ -110,6 +111,7 @@ struct vion_queue {
 	spinlock_t lock;
 	struct list_head jobs;
 	struct list_head done;
+	unsigned int count;
 	struct outcome outcomes[VION_MAX_JOBS];
 };
 
@@ -167,6 +169,12 @@ static void set_outcome(struct vion_queue *queue, u64 id, int status, u32 crc32)
 	outcome->crc32 = crc32;
 }
 
+static void begin_outcome(struct vion_queue *queue, u64 id)
+{
+	set_outcome(queue, id, -EINPROGRESS, 0);
+	queue->last_id = id;
+}
+
 /* Ready for whoever asks when the fence has signalled. */
 static void end_job(struct queued_job *q, int status)
 {
@@ -199,6 +207,9 @@ static void clean(struct work_struct *work)
 	spin_unlock(&queue->lock);
 	list_for_each_entry_safe(q, next, &done, node) {
 		free_job(q);
+		spin_lock(&queue->lock);
+		queue->count--;
+		spin_unlock(&queue->lock);
 		cond_resched();
 	}
 }
@@ -340,23 +351,27 @@ static int reserve(struct job *job)
 	return ret;
 }
 
-/* From here on others wait for it. */
-static void publish(struct queued_job *q)
+static void add_fence(struct job *job, struct dma_fence *fence)
+{
+	unsigned int i;
+
+	for (i = 0; i < job->count; i++)
+		dma_resv_add_fence(resv_of(job, i), fence,
+				   job->access[i].write ? DMA_RESV_USAGE_WRITE :
+							  DMA_RESV_USAGE_READ);
+}
+
+/* It may be done, and be gone, as soon as it is in the list. */
+static void add_job(struct queued_job *q)
 {
 	struct vion_queue *queue = q->queue;
-	struct job *job = &q->job;
-	unsigned int i;
 
 	dma_fence_put(queue->last);
 	queue->last = dma_fence_get(q->fence);
-	for (i = 0; i < job->count; i++)
-		dma_resv_add_fence(resv_of(job, i), q->fence,
-				   job->access[i].write ? DMA_RESV_USAGE_WRITE :
-							  DMA_RESV_USAGE_READ);
 	spin_lock(&queue->lock);
-	queue->last_id = q->fence->seqno;
-	set_outcome(queue, queue->last_id, -EINPROGRESS, 0);
+	begin_outcome(queue, q->fence->seqno);
 	list_add_tail(&q->node, &queue->jobs);
+	queue->count++;
 	spin_unlock(&queue->lock);
 	queue_work(runners, &queue->run);
 }
@@ -364,6 +379,7 @@ static void publish(struct queued_job *q)
 static int enqueue(struct queued_job *q)
 {
 	struct ww_acquire_ctx ctx;
+	bool cookie;
 	int ret;
 
 	ww_acquire_init(&ctx, &reservation_ww_class);
@@ -371,8 +387,17 @@ static int enqueue(struct queued_job *q)
 	if (ret)
 		goto out;
 	ret = collect_deps(q) ?: reserve(&q->job);
-	if (!ret)
-		publish(q);
+	if (ret)
+		goto out_unlock;
+
+	cookie = dma_fence_begin_signalling();
+	add_fence(&q->job, q->fence);
+	unlock(&q->job);
+	add_job(q);
+	dma_fence_end_signalling(cookie);
+	goto out;
+
+out_unlock:
 	unlock(&q->job);
 out:
 	ww_acquire_fini(&ctx);
@@ -399,21 +424,22 @@ static int do_now(struct queued_job *q)
 		return ret;
 
 	spin_lock(&queue->lock);
-	queue->last_id = q->fence->seqno;
-	set_outcome(queue, queue->last_id, -EINPROGRESS, 0);
+	begin_outcome(queue, q->fence->seqno);
 	spin_unlock(&queue->lock);
 	end_job(q, vion_job_do(job));
 	free_job(q);
 	return 0;
 }
 
+/* What has ended and was not yet given back is somewhere, too. */
 static bool is_full(struct vion_queue *queue)
 {
 	u64 id = queue->last_id + 1;
 	bool full;
 
 	spin_lock(&queue->lock);
-	full = queue->outcomes[id % VION_MAX_JOBS].status == -EINPROGRESS;
+	full = queue->outcomes[id % VION_MAX_JOBS].status == -EINPROGRESS ||
+	       queue->count >= 2 * VION_MAX_JOBS;
 	spin_unlock(&queue->lock);
 	return full;
 }

@@ -64,13 +64,13 @@
  * submitted it, nor whether that process lives. vion.ko stays loaded while
  * anybody keeps a fence: a sync_file, or a buffer until it goes or gets others.
  *
- * Buffers of exporters that have something to do before and after the CPU's
- * access, and are not ION's (udmabuf, dma-heap, GPU drivers), get no fence: they
- * may wait there for somebody who waits for it. A job with such a buffer is done
- * within VION_SUBMIT, which first waits for the jobs before it and for the
- * fences; other requests to submit wait behind it. While it waits a signal ends
- * it, and nothing was done; once it has begun it is done to its end. Its
- * sync_file has signalled.
+ * A fence must not wait for exporters that have something of their own to do
+ * before and after the CPU's access (udmabuf, dma-heap, GPU drivers; not ION):
+ * they may wait there for somebody who waits for the fence. So a job with a
+ * buffer of theirs puts no fence into any buffer. It is done within VION_SUBMIT,
+ * which first waits for the jobs before it and for the fences; other requests to
+ * submit wait behind it. While it waits a signal ends it, and nothing was done;
+ * once it has begun it is done to its end. Its sync_file has signalled.
  */
 enum vion_job_type {
 	VION_JOB_FILL,		/* writes: the same 4 bytes all over */
@@ -215,7 +215,8 @@ struct vion_result {
  * kernel, something that has to be 0 is not. EBADF: @fd is no open descriptor.
  * EACCES: the buffer to be written was exported for reading only. EOPNOTSUPP:
  * @fd's buffer is I/O memory; or the kernel has no sync_files, or no such font.
- * EBUSY: VION_MAX_JOBS have not ended. EMFILE: no descriptor is left for the
+ * EBUSY: VION_MAX_JOBS have not ended, or of twice as many what they had is not
+ * yet given back. EMFILE: no descriptor is left for the
  * sync_file. EINTR: a signal came, and nothing was done. EFAULT: a bad pointer.
  * ENOMEM.
  */
