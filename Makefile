@@ -253,7 +253,7 @@ fuzz:
 
 bench:
 	@vm/packages $(if $(HOST),gcc libc6-dev,$(VM_PACKAGES)) $(BENCH_PACKAGES)
-	@$(MAKE) -s $(B)/bench/measure
+	@$(MAKE) -s $(B)/bench/measure $(if $(HOST),,$(B)/examples/camera)
 	@bench/run $(if $(HOST),--host)
 
 clean:

@@ -42,8 +42,7 @@ static const struct argp_option options[] = {
 	{ "hold", HOLD, NULL, 0,
 	  "then keep the last one on the screen until Ctrl-C", 0 },
 	{ "copy", COPY, NULL, 0,
-	  "the classic way, for comparison: the camera's own buffers, copied by "
-	  "this program into the screen's own", 0 },
+	  "the classic way: from the camera's own buffers into the screen's", 0 },
 	{ 0 }
 };
 
@@ -57,7 +56,7 @@ static error_t parse_format(struct argp_state *state, const char *arg,
 		}
 	}
 	argp_error(state, "no such format: %s", arg);
-	return EINVAL;
+	return 0;
 }
 
 static error_t parse_size(struct argp_state *state, const char *arg,
@@ -112,10 +111,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Shows what a camera sees, in buffers that camera, vion and "
-	       "screen share.\v"
-	       "With vivid for a camera: vm/run --display --modprobe vivid "
-	       "build/examples/camera --frames 100",
+	.doc = "Shows a camera's frames in buffers that all share.",
 };
 
 int main(int argc, char **argv)
