@@ -8,10 +8,12 @@
 #                       or until one goes wrong         [FUZZ=, its options]
 # make bench            compare with dma-heap and others, by counted
 #                       instructions; HOST=1: here, by the wall clock
-# make install          library, headers, .pc files and udev rules
-#                       [DESTDIR= PREFIX=]
+# make install          library, headers, .pc files, udev rules and, where
+#                       scdoc is there, man pages [DESTDIR= PREFIX= LIBDIR=]
 # make modules          the kernel modules              [KERNELDIR=]
 # make modules_install  and where modprobe finds them   [INSTALL_MOD_PATH=]
+# make deb              Debian packages of all that, in build/deb
+# make man              the man pages
 # make clean            remove build/, where everything is built
 
 ifneq ($(words $(CURDIR)),1)
@@ -22,11 +24,10 @@ VERSION := 0.1.0
 SOVERSION := 1
 
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 KERNELDIR ?= /lib/modules/$(shell uname -r)/build
 
 B := build
-LIBDIR := $(DESTDIR)$(PREFIX)/lib
-INCDIR := $(DESTDIR)$(PREFIX)/include
 
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(CFLAGS) $(WERROR)
@@ -46,6 +47,7 @@ HEADERS := ion/ion.h linux/ion.h linux/ion_4.12.h linux/ion_4.19.h \
 	linux/ion_test.h linux/vion.h $(addprefix ion-legacy/, ion/ion.h \
 	 linux/ion.h cutils/log.h ion_test_module.h)
 INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
+MAN := $(patsubst man/%.scd,$(B)/man/%,$(wildcard man/*.scd))
 
 # What a fresh Debian needs.
 VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
@@ -54,7 +56,8 @@ BENCH_PACKAGES := libjson-c-dev jq gnuplot-nox bsdextrautils
 CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
 	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
-	$(BENCH_PACKAGES)
+	$(BENCH_PACKAGES) $(DEB_PACKAGES) lintian mmdebstrap e2fsprogs man-db
+DEB_PACKAGES := gcc libc6-dev dpkg-dev debhelper dh-dkms scdoc
 
 all: lib examples
 	@if [ -e $(UTSRELEASE) ]; then \
@@ -91,7 +94,8 @@ $(B)/lib/libion.so: $(B)/lib/libion.so.$(SOVERSION)
 
 $(B)/lib/%.pc: lib/%.pc.in FORCE
 	@mkdir -p $(@D)
-	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+		-e 's|@LIBDIR@|$(LIBDIR:$(PREFIX)/%=$${prefix}/%)|' $< > $@
 
 vpath %.c examples examples/driver
 $(B)/examples/%: %.c $(B)/lib/libion.a
@@ -126,17 +130,44 @@ $(B)/tests/%32: tests/%.c $(B)/lib/ion32.o
 		$(LDFLAGS) -o $@ $< $(B)/lib/ion32.o -L$(CMOCKA32)/lib \
 		-Wl,-rpath,$(CMOCKA32)/lib -lcmocka -lpthread
 
-install: lib
-	install -d $(LIBDIR)/pkgconfig
-	install -m 644 $(B)/lib/libion.a $(LIBDIR)
-	install -m 755 $(B)/lib/libion.so.$(SOVERSION) $(LIBDIR)
-	ln -sf libion.so.$(SOVERSION) $(LIBDIR)/libion.so
-	install -m 644 $(PC) $(LIBDIR)/pkgconfig
+$(B)/man/%: man/%.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@
+
+man: $(MAN)
+
+install: DEST = $(DESTDIR)$(PREFIX)
+install: lib $(if $(shell command -v scdoc),install_man)
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 $(B)/lib/libion.a $(DESTDIR)$(LIBDIR)
+	install -m 755 $(B)/lib/libion.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)
+	ln -sf libion.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libion.so
+	install -m 644 $(PC) $(DESTDIR)$(LIBDIR)/pkgconfig
 	for h in $(HEADERS); do \
-		install -D -m 644 $(B)/include/$$h $(INCDIR)/$$h || exit; \
+		install -D -m 644 $(B)/include/$$h $(DEST)/include/$$h || \
+			exit; \
 	done
-	install -d $(LIBDIR)/udev/rules.d
-	install -m 644 packaging/60-ion.rules $(LIBDIR)/udev/rules.d
+	install -d $(DEST)/lib/udev/rules.d
+	install -m 644 packaging/60-ion.rules $(DEST)/lib/udev/rules.d
+
+# A page is found by each of the names before the dash of its NAME.
+install_man: DEST = $(DESTDIR)$(PREFIX)/share/man
+install_man: man
+	for page in $(notdir $(MAN)); do \
+		section=$${page##*.}; \
+		install -D -m 644 $(B)/man/$$page \
+			$(DEST)/man$$section/$$page || exit; \
+		for name in $$(sed -n '/^# NAME$$/,/ - /s/,\{0,1\} - .*//p' \
+				man/$$page.scd | tr -d ,); do \
+			[ -e $(DEST)/man$$section/$$name.$$section ] || \
+				echo ".so man$$section/$$page" > \
+				$(DEST)/man$$section/$$name.$$section || exit; \
+		done; \
+	done
+
+deb:
+	@vm/packages $(DEB_PACKAGES)
+	@packaging/deb $(B)/deb $(VERSION)
 
 # ---- the kernel side
 
@@ -214,7 +245,7 @@ clean:
 
 FORCE:
 
-.PHONY: all lib examples tests install modules test_modules modules_install \
-	demo check fuzz bench clean
+.PHONY: all lib examples tests man install install_man deb modules \
+	test_modules modules_install demo check fuzz bench clean
 .DELETE_ON_ERROR:
 .SECONDARY: $(B)/lib/ion32.o
