@@ -33,12 +33,14 @@ CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(CFLAGS) $(WERROR)
 ALL_CPPFLAGS = -D_GNU_SOURCE -MMD -MP -I$(B)/include $(CPPFLAGS)
 
+OBJECTS := $(patsubst lib/%.c,$(B)/lib/%.o,$(wildcard lib/*.c))
+OBJECTS32 := $(OBJECTS:.o=32.o)
 LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
 PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
 	$(B)/examples/invert
 # What has no use for a 32-bit build: it is not about the ABI.
-ONLY_64 := pools module accounting information races storms fuzz faults
+ONLY_64 := pools module accounting information races storms fuzz faults stress
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
 TESTS += $(addsuffix 32,$(filter-out $(addprefix %/,$(ONLY_64)),$(TESTS)))
 
@@ -81,13 +83,13 @@ $(B)/lib/%.o: lib/%.c | $(INCLUDES)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fPIC -c -o $@ $<
 
-$(B)/lib/libion.a: $(B)/lib/ion.o
+$(B)/lib/libion.a: $(OBJECTS)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(B)/lib/libion.so.$(SOVERSION): $(B)/lib/ion.o lib/libion.map
+$(B)/lib/libion.so.$(SOVERSION): $(OBJECTS) lib/libion.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(@F) \
-		-Wl,--version-script,lib/libion.map -Wl,-z,defs -o $@ $<
+		-Wl,--version-script,lib/libion.map -Wl,-z,defs -o $@ $(OBJECTS)
 
 $(B)/lib/libion.so: $(B)/lib/libion.so.$(SOVERSION)
 	@ln -sf $(<F) $@
@@ -124,10 +126,10 @@ $(B)/lib/%32.o: lib/%.c | $(INCLUDES)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(M32) -c -o $@ $<
 
-$(B)/tests/%32: tests/%.c $(B)/lib/ion32.o
+$(B)/tests/%32: tests/%.c $(OBJECTS32)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) -I$(CMOCKA32)/include $(ALL_CFLAGS) $(M32) \
-		$(LDFLAGS) -o $@ $< $(B)/lib/ion32.o -L$(CMOCKA32)/lib \
+		$(LDFLAGS) -o $@ $< $(OBJECTS32) -L$(CMOCKA32)/lib \
 		-Wl,-rpath,$(CMOCKA32)/lib -lcmocka -lpthread
 
 $(B)/man/%: man/%.scd
@@ -248,4 +250,4 @@ FORCE:
 .PHONY: all lib examples tests man install install_man deb modules \
 	test_modules modules_install demo check fuzz bench clean
 .DELETE_ON_ERROR:
-.SECONDARY: $(B)/lib/ion32.o
+.SECONDARY: $(OBJECTS32)
