@@ -45,8 +45,8 @@ TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
 TESTS += $(addsuffix 32,$(filter-out $(addprefix %/,$(ONLY_64)),$(TESTS)))
 
 # The headers as they are installed: ours beside the system's, not all of uapi.
-HEADERS := ion/ion.h linux/ion.h linux/ion_4.12.h linux/ion_4.19.h \
-	linux/ion_test.h linux/vion.h $(addprefix ion-legacy/, ion/ion.h \
+HEADERS := ion/ion.h ion/buffer.h linux/ion.h linux/ion_4.12.h \
+	linux/ion_4.19.h linux/ion_test.h linux/vion.h $(addprefix ion-legacy/, ion/ion.h \
 	 linux/ion.h cutils/log.h ion_test_module.h)
 INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
 MAN := $(patsubst man/%.scd,$(B)/man/%,$(wildcard man/*.scd))
