@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
 #
-# make                  the library and the examples, and the modules for the
-#                       running kernel where its headers are installed
+# make                  the library and the examples; ionctl where json-c is
+#                       installed, and the modules for the running kernel where
+#                       its headers are
 # make demo             boot a real kernel in a VM and share a buffer there
 # make check            all tests and lint, on every kernel that we support
 # make fuzz             random operations on the debug kernel, until stopped
 #                       or until one goes wrong         [FUZZ=, its options]
 # make bench            compare with dma-heap and others, by counted
 #                       instructions; HOST=1: here, by the wall clock
-# make install          library, headers, .pc files, udev rules and, where
-#                       scdoc is there, man pages [DESTDIR= PREFIX= LIBDIR=]
+# make tools            ionctl
+# make install          library, headers, .pc files, udev rules and, where json-c
+#                       and scdoc are installed, ionctl and the man pages
+#                       [DESTDIR= PREFIX= LIBDIR=]
 # make modules          the kernel modules              [KERNELDIR=]
 # make modules_install  and where modprobe finds them   [INSTALL_MOD_PATH=]
 # make deb              Debian packages of all that, in build/deb
@@ -28,6 +31,9 @@ LIBDIR ?= $(PREFIX)/lib
 KERNELDIR ?= /lib/modules/$(shell uname -r)/build
 
 B := build
+DEST := $(DESTDIR)$(PREFIX)
+MANDIR := $(DEST)/share/man
+COMPLETIONS := $(DEST)/share/bash-completion/completions
 
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(CFLAGS) $(WERROR)
@@ -39,6 +45,8 @@ LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
 PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
 	$(B)/examples/invert
+TOOLS := $(B)/tools/ionctl
+JSON_C := $(shell pkg-config --exists json-c 2>/dev/null && echo yes)
 # What has no use for a 32-bit build: it is not about the ABI.
 ONLY_64 := pools module accounting information races storms fuzz faults stress
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
@@ -55,13 +63,20 @@ MAN := $(patsubst man/%.scd,$(B)/man/%,$(wildcard man/*.scd))
 VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
 BENCH_PACKAGES := libjson-c-dev jq gnuplot-nox bsdextrautils
+DEB_PACKAGES := gcc libc6-dev dpkg-dev debhelper dh-dkms scdoc pkg-config \
+	libjson-c-dev
 CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
 	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
-	$(BENCH_PACKAGES) $(DEB_PACKAGES) lintian mmdebstrap e2fsprogs man-db
-DEB_PACKAGES := gcc libc6-dev dpkg-dev debhelper dh-dkms scdoc
+	tmux bash-completion $(BENCH_PACKAGES) $(DEB_PACKAGES) lintian mmdebstrap \
+	e2fsprogs man-db
 
 all: lib examples
+	@if [ -n "$(JSON_C)" ]; then \
+		$(MAKE) --no-print-directory tools; \
+	else \
+		echo "no json-c (libjson-c-dev): ionctl not built"; \
+	fi
 	@if [ -e $(UTSRELEASE) ]; then \
 		$(MAKE) --no-print-directory modules; \
 	else \
@@ -70,6 +85,7 @@ all: lib examples
 
 lib: $(LIB) $(PC) $(INCLUDES)
 examples: $(EXAMPLES)
+tools: $(TOOLS)
 tests: $(TESTS) $(B)/bench/measure
 
 # ---- the user side
@@ -105,6 +121,11 @@ $(B)/examples/%: %.c $(B)/lib/libion.a
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(B)/lib/libion.a
 
+$(B)/tools/ionctl: $(wildcard tools/*.c tools/*.h) $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) -DVERSION='"$(VERSION)"' $(ALL_CFLAGS) $(LDFLAGS) \
+		-MF $@.d -o $@ $(filter %.c,$^) $(B)/lib/libion.a -ljson-c
+
 $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
@@ -138,8 +159,8 @@ $(B)/man/%: man/%.scd
 
 man: $(MAN)
 
-install: DEST = $(DESTDIR)$(PREFIX)
-install: lib $(if $(shell command -v scdoc),install_man)
+install: lib $(if $(JSON_C),install_tools) \
+		$(if $(shell command -v scdoc),install_man)
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 $(B)/lib/libion.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(B)/lib/libion.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)
@@ -152,18 +173,22 @@ install: lib $(if $(shell command -v scdoc),install_man)
 	install -d $(DEST)/lib/udev/rules.d
 	install -m 644 packaging/60-ion.rules $(DEST)/lib/udev/rules.d
 
+install_tools: tools
+	install -d $(DEST)/bin $(COMPLETIONS)
+	install -m 755 $(TOOLS) $(DEST)/bin
+	install -m 644 tools/ionctl.bash $(COMPLETIONS)/ionctl
+
 # A page is found by each of the names before the dash of its NAME.
-install_man: DEST = $(DESTDIR)$(PREFIX)/share/man
 install_man: man
 	for page in $(notdir $(MAN)); do \
 		section=$${page##*.}; \
 		install -D -m 644 $(B)/man/$$page \
-			$(DEST)/man$$section/$$page || exit; \
+			$(MANDIR)/man$$section/$$page || exit; \
 		for name in $$(sed -n '/^# NAME$$/,/ - /s/,\{0,1\} - .*//p' \
 				man/$$page.scd | tr -d ,); do \
-			[ -e $(DEST)/man$$section/$$name.$$section ] || \
+			[ -e $(MANDIR)/man$$section/$$name.$$section ] || \
 				echo ".so man$$section/$$page" > \
-				$(DEST)/man$$section/$$name.$$section || exit; \
+				$(MANDIR)/man$$section/$$name.$$section || exit; \
 		done; \
 	done
 
@@ -247,7 +272,7 @@ clean:
 
 FORCE:
 
-.PHONY: all lib examples tests man install install_man deb modules \
-	test_modules modules_install demo check fuzz bench clean
+.PHONY: all lib examples tools tests man install install_tools install_man \
+	deb modules test_modules modules_install demo check fuzz bench clean
 .DELETE_ON_ERROR:
 .SECONDARY: $(OBJECTS32)
