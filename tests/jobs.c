@@ -62,23 +62,6 @@ static struct vion_result finish(int vion, int fd, struct vion_job job)
 
 /* ---- what they do */
 
-static __u32 crc_of(const void *addr, size_t len)
-{
-	static __u32 table[256];
-	const unsigned char *p = addr;
-	__u32 crc = ~0U;
-
-	for (__u32 i = 0; !table[255] && i < 256; i++) {
-		table[i] = i;
-		for (int bit = 0; bit < 8; bit++)
-			table[i] = table[i] >> 1 ^
-				   (table[i] & 1 ? 0xedb88320 : 0);
-	}
-	while (len--)
-		crc = crc >> 8 ^ table[(crc ^ *p++) & 255];
-	return ~crc;
-}
-
 static void fill_repeats_its_pattern(void **state)
 {
 	static const size_t lengths[] = { 1, 2, 3, 4, 5, 7, 8, 63, PAGE,
