@@ -204,7 +204,7 @@ static void wake(struct dma_fence *fence, struct dma_fence_cb *cb)
 	queue_work(runners, &q->queue->run);
 }
 
-/* That a fence has signalled does not say that its callbacks are over: */
+/* That a fence has signalled does not say that its callbacks are over. */
 static void stop_waiting(struct queued_job *q)
 {
 	if (q->waiting)
