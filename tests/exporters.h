@@ -9,8 +9,8 @@
 
 #include "test.h"
 
-/* vgem's node is the one that says so. */
-static inline int open_vgem(void)
+/* vgem's node is the one that says so. -1: there is none. */
+static inline int find_vgem(void)
 {
 	char path[32];
 
@@ -30,8 +30,16 @@ static inline int open_vgem(void)
 			return fd;
 		close(fd);
 	}
-	fail_msg("no vgem: run with vm/run --modprobe vgem");
 	return -1;
+}
+
+static inline int open_vgem(void)
+{
+	int fd = find_vgem();
+
+	if (fd < 0)
+		fail_msg("no vgem: run with vm/run --modprobe vgem");
+	return fd;
 }
 
 /* For reading only, unless DRM_RDWR is among the flags. */
@@ -74,6 +82,22 @@ struct vgem_signal {
 #define VGEM_WRITE	1
 #define VGEM_ATTACH	DRM_IOWR(DRM_COMMAND_BASE + 1, struct vgem_attach)
 #define VGEM_SIGNAL	DRM_IOW(DRM_COMMAND_BASE + 2, struct vgem_signal)
+
+/* Somebody works on the buffer from now on, until the fence is signalled. */
+static inline __u32 attach_fence(int vgem, __u32 handle, __u32 flags)
+{
+	struct vgem_attach attach = { .handle = handle, .flags = flags };
+
+	expect(request(vgem, VGEM_ATTACH, &attach), 0);
+	return attach.fence;
+}
+
+static inline long signal_fence(int vgem, __u32 fence)
+{
+	struct vgem_signal data = { .fence = fence };
+
+	return request(vgem, VGEM_SIGNAL, &data);
+}
 
 /* Of the kernel's own, or -1 where it has none. */
 static inline int alloc_from_dma_heap(size_t size)
