@@ -37,6 +37,7 @@ struct frame {
 	unsigned int index;	/* of the buffer that it lies in */
 	uint32_t sequence;	/* the camera's count */
 	int64_t time;		/* when it was taken */
+	int broken;		/* not a whole frame */
 };
 
 /*
@@ -81,7 +82,7 @@ void screen_close(struct screen *screen);
 /* Makes a framebuffer of somebody's dma-buf, without a copy. */
 int screen_import(struct screen *screen, int dmabuf,
 		  const struct picture *picture, uint32_t *framebuffer);
-/* Makes one of the screen's own memory, which is mapped and exported. */
+/* Makes one of the screen's own memory, mapped and exported, of its own stride */
 int screen_create(struct screen *screen, struct picture *picture,
 		  uint32_t *framebuffer, void **addr, int *dmabuf);
 void screen_remove(struct screen *screen, uint32_t framebuffer);

@@ -192,6 +192,7 @@ int capture_dequeue(int camera, unsigned int memory, struct frame *frame)
 	}
 	frame->index = buffer.index;
 	frame->sequence = buffer.sequence;
+	frame->broken = !!(buffer.flags & V4L2_BUF_FLAG_ERROR);
 	frame->time = buffer.timestamp.tv_sec * 1000000LL +
 		      buffer.timestamp.tv_usec;
 	return 0;

@@ -231,6 +231,9 @@ static int take_frame(struct pipeline *p)
 	if (ret)
 		return ret < 0 ? ret : 0;
 	s = p->copy ? find_place(p, FREE) : &p->slots[frame.index];
+	if (frame.broken)
+		return capture_queue(p->camera, frame.index,
+				     p->copy ? -1 : s->dmabuf);
 	s->frame = frame;
 	s->came = now();
 	if (p->copy && copy_frame(p, s, frame.index))

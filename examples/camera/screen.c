@@ -169,16 +169,50 @@ int screen_import(struct screen *screen, int dmabuf,
 	return ret;
 }
 
-static int map_dumb(struct screen *screen, uint32_t handle, size_t size,
-		    void **addr)
+static void *map_dumb(struct screen *screen, uint32_t handle, size_t size)
 {
 	uint64_t offset;
+	void *addr;
 
-	if (drmModeMapDumbBuffer(screen->fd, handle, &offset))
-		return failed("DRM_IOCTL_MODE_MAP_DUMB");
-	*addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, screen->fd,
-		     offset);
-	return *addr == MAP_FAILED ? failed("mmap") : 0;
+	if (drmModeMapDumbBuffer(screen->fd, handle, &offset)) {
+		failed("DRM_IOCTL_MODE_MAP_DUMB");
+		return NULL;
+	}
+	addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, screen->fd,
+		    offset);
+	if (addr == MAP_FAILED) {
+		failed("mmap");
+		return NULL;
+	}
+	return addr;
+}
+
+/* Maps and exports it, and makes a framebuffer of it. */
+static int share_dumb(struct screen *screen, uint32_t handle,
+		      const struct picture *picture, uint32_t *framebuffer,
+		      void **addr, int *dmabuf)
+{
+	void *at = map_dumb(screen, handle, picture->size);
+	int fd;
+
+	if (!at)
+		return -1;
+	if (drmPrimeHandleToFD(screen->fd, handle, DRM_CLOEXEC | DRM_RDWR,
+			       &fd)) {
+		failed("DRM_IOCTL_PRIME_HANDLE_TO_FD");
+		goto unmap;
+	}
+	if (add_framebuffer(screen, handle, picture, framebuffer))
+		goto close;
+	*addr = at;
+	*dmabuf = fd;
+	return 0;
+
+close:
+	close(fd);
+unmap:
+	munmap(at, picture->size);
+	return -1;
 }
 
 int screen_create(struct screen *screen, struct picture *picture,
@@ -193,23 +227,7 @@ int screen_create(struct screen *screen, struct picture *picture,
 				    &picture->stride, &size))
 		return failed("DRM_IOCTL_MODE_CREATE_DUMB");
 	picture->size = size;
-	ret = add_framebuffer(screen, handle, picture, framebuffer);
-	if (ret)
-		goto destroy;
-	ret = map_dumb(screen, handle, size, addr);
-	if (ret)
-		goto remove;
-	if (drmPrimeHandleToFD(screen->fd, handle, DRM_CLOEXEC | DRM_RDWR,
-			       dmabuf)) {
-		ret = failed("DRM_IOCTL_PRIME_HANDLE_TO_FD");
-		munmap(*addr, size);
-		goto remove;
-	}
-	goto destroy;
-
-remove:
-	screen_remove(screen, *framebuffer);
-destroy:
+	ret = share_dumb(screen, handle, picture, framebuffer, addr, dmabuf);
 	/* The framebuffer, the mapping and the dma-buf hold on to it. */
 	drmModeDestroyDumbBuffer(screen->fd, handle);
 	return ret;
