@@ -80,7 +80,7 @@ all: lib examples
 lib: $(LIB) $(PC) $(INCLUDES)
 examples: $(EXAMPLES)
 tools: $(TOOLS)
-tests: $(TESTS) $(B)/bench/measure
+tests: $(TESTS) $(B)/tests/holder $(B)/bench/measure
 
 # ---- the user side
 
@@ -123,6 +123,10 @@ $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
 		$(B)/lib/libion.a -lcmocka -lpthread
+
+$(B)/tests/holder: tests/programs/holder.c $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lpthread
 
 $(B)/tests/fuzz: $(wildcard tests/fuzz/*)
 

@@ -126,7 +126,7 @@ static void mend_node(const char *path, const struct stat *st)
 	const struct group *group = getgrgid(st->st_gid);
 
 	if (!group || !st->st_gid || (st->st_mode & 060) != 060)
-		mend("%ssetfacl -m u:%s:rw %s", sudo, user_name(), path);
+		mend("%schown %s %s", sudo, user_name(), path);
 	else if (in_database(group))
 		mend("newgrp %s", group->gr_name);
 	else
