@@ -4,17 +4,21 @@
 #                       installed, and the modules for the running kernel where
 #                       its headers are
 # make demo             boot a real kernel in a VM and share a buffer there
+# make picture          boot one with a screen, and show a camera's frames on it
+#                       through shared buffers: camera.png
 # make check            all tests and lint, on every kernel that we support
 # make fuzz             random operations on the debug kernel, until stopped
 #                       or until one goes wrong         [FUZZ=, its options]
 # make bench            compare with dma-heap and others, by counted
 #                       instructions; HOST=1: here, by the wall clock
 # make tools            ionctl
-# make install          library, headers, .pc files, udev rules, and ionctl where
-#                       json-c is installed
-#                       [DESTDIR= PREFIX=]
+# make install          library, headers, .pc files, udev rules and, where json-c
+#                       and scdoc are installed, ionctl and the man pages
+#                       [DESTDIR= PREFIX= LIBDIR=]
 # make modules          the kernel modules              [KERNELDIR=]
 # make modules_install  and where modprobe finds them   [INSTALL_MOD_PATH=]
+# make deb              Debian packages of all that, in build/deb
+# make man              the man pages
 # make clean            remove build/, where everything is built
 
 ifneq ($(words $(CURDIR)),1)
@@ -25,13 +29,13 @@ VERSION := 0.1.0
 SOVERSION := 1
 
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 KERNELDIR ?= /lib/modules/$(shell uname -r)/build
 
 B := build
-LIBDIR := $(DESTDIR)$(PREFIX)/lib
-INCDIR := $(DESTDIR)$(PREFIX)/include
-BINDIR := $(DESTDIR)$(PREFIX)/bin
-COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+DEST := $(DESTDIR)$(PREFIX)
+MANDIR := $(DEST)/share/man
+COMPLETIONS := $(DEST)/share/bash-completion/completions
 
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -Wall -Wextra $(CFLAGS) $(WERROR)
@@ -41,12 +45,15 @@ OBJECTS := $(patsubst lib/%.c,$(B)/lib/%.o,$(wildcard lib/*.c))
 OBJECTS32 := $(OBJECTS:.o=32.o)
 LIB := $(B)/lib/libion.a $(B)/lib/libion.so $(B)/lib/libion.so.$(SOVERSION)
 PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
+# One example has a screen.
+LIBDRM := $(shell pkg-config --libs libdrm 2>/dev/null)
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
-	$(B)/examples/invert
+	$(B)/examples/invert $(if $(LIBDRM),$(B)/examples/camera)
 TOOLS := $(B)/tools/ionctl
 JSON_C := $(shell pkg-config --exists json-c 2>/dev/null && echo yes)
 # What has no use for a 32-bit build: it is not about the ABI.
-ONLY_64 := pools module accounting information races storms fuzz faults
+ONLY_64 := pools module accounting information races storms fuzz faults stress \
+	frames
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
 TESTS += $(addsuffix 32,$(filter-out $(addprefix %/,$(ONLY_64)),$(TESTS)))
 
@@ -55,15 +62,20 @@ HEADERS := ion/ion.h ion/buffer.h linux/ion.h linux/ion_4.12.h \
 	linux/ion_4.19.h linux/ion_test.h linux/vion.h $(addprefix ion-legacy/, ion/ion.h \
 	 linux/ion.h cutils/log.h ion_test_module.h)
 INCLUDES := $(addprefix $(B)/include/,$(HEADERS))
+MAN := $(patsubst man/%.scd,$(B)/man/%,$(wildcard man/*.scd))
 
 # What a fresh Debian needs.
 VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
-BENCH_PACKAGES := libjson-c-dev jq gnuplot-nox bsdextrautils
-CHECK_PACKAGES := $(VM_PACKAGES) git perl pkg-config shellcheck sparse \
-	gcc-multilib libcmocka-dev libdrm-dev linux-source-6.12 udev \
+PICTURE_PACKAGES := pkg-config libdrm-dev
+BENCH_PACKAGES := $(PICTURE_PACKAGES) libjson-c-dev jq gnuplot-nox bsdextrautils
+DEB_PACKAGES := gcc libc6-dev dpkg-dev debhelper dh-dkms scdoc pkg-config \
+	libjson-c-dev
+CHECK_PACKAGES := $(VM_PACKAGES) git perl shellcheck sparse \
+	gcc-multilib libcmocka-dev netpbm linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
-	tmux bash-completion scdoc $(BENCH_PACKAGES)
+	graphviz strace tmux bash-completion $(BENCH_PACKAGES) $(DEB_PACKAGES) \
+	lintian mmdebstrap e2fsprogs man-db
 
 all: lib examples
 	@if [ -n "$(JSON_C)" ]; then \
@@ -106,13 +118,20 @@ $(B)/lib/libion.so: $(B)/lib/libion.so.$(SOVERSION)
 
 $(B)/lib/%.pc: lib/%.pc.in FORCE
 	@mkdir -p $(@D)
-	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+		-e 's|@LIBDIR@|$(LIBDIR:$(PREFIX)/%=$${prefix}/%)|' $< > $@
 
 vpath %.c examples examples/driver
 $(B)/examples/%: %.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< \
 		$(B)/lib/libion.a
+
+$(B)/examples/camera: $(wildcard examples/camera/*.[ch]) $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(shell pkg-config --cflags libdrm) -MF $@.d \
+		$(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
+		$(B)/lib/libion.a $(LIBDRM)
 
 $(B)/tools/ionctl: $(wildcard tools/*.c tools/*.h) $(B)/lib/libion.a
 	@mkdir -p $(@D)
@@ -122,13 +141,18 @@ $(B)/tools/ionctl: $(wildcard tools/*.c tools/*.h) $(B)/lib/libion.a
 $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
-		$(B)/lib/libion.a -lcmocka -lpthread
+		$(B)/lib/libion.a -lcmocka -lpthread $(LDLIBS)
 
 $(B)/tests/holder: tests/programs/holder.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lpthread
 
 $(B)/tests/fuzz: $(wildcard tests/fuzz/*)
+
+# With the parts of that example.
+$(B)/tests/frames: $(addprefix examples/camera/,common.c capture.c screen.c)
+$(B)/tests/frames: CPPFLAGS += $(shell pkg-config --cflags libdrm)
+$(B)/tests/frames: LDLIBS := $(LIBDRM)
 
 $(B)/bench/measure: $(wildcard bench/*.c bench/*.h) $(B)/lib/libion.a
 	@mkdir -p $(@D)
@@ -150,22 +174,48 @@ $(B)/tests/%32: tests/%.c $(OBJECTS32)
 		$(LDFLAGS) -o $@ $< $(OBJECTS32) -L$(CMOCKA32)/lib \
 		-Wl,-rpath,$(CMOCKA32)/lib -lcmocka -lpthread
 
-install: lib $(if $(JSON_C),install_tools)
-	install -d $(LIBDIR)/pkgconfig
-	install -m 644 $(B)/lib/libion.a $(LIBDIR)
-	install -m 755 $(B)/lib/libion.so.$(SOVERSION) $(LIBDIR)
-	ln -sf libion.so.$(SOVERSION) $(LIBDIR)/libion.so
-	install -m 644 $(PC) $(LIBDIR)/pkgconfig
+$(B)/man/%: man/%.scd
+	@mkdir -p $(@D)
+	scdoc < $< > $@
+
+man: $(MAN)
+
+install: lib $(if $(JSON_C),install_tools) \
+		$(if $(shell command -v scdoc),install_man)
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 $(B)/lib/libion.a $(DESTDIR)$(LIBDIR)
+	install -m 755 $(B)/lib/libion.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)
+	ln -sf libion.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libion.so
+	install -m 644 $(PC) $(DESTDIR)$(LIBDIR)/pkgconfig
 	for h in $(HEADERS); do \
-		install -D -m 644 $(B)/include/$$h $(INCDIR)/$$h || exit; \
+		install -D -m 644 $(B)/include/$$h $(DEST)/include/$$h || \
+			exit; \
 	done
-	install -d $(LIBDIR)/udev/rules.d
-	install -m 644 packaging/60-ion.rules $(LIBDIR)/udev/rules.d
+	install -d $(DEST)/lib/udev/rules.d
+	install -m 644 packaging/60-ion.rules $(DEST)/lib/udev/rules.d
 
 install_tools: tools
-	install -d $(BINDIR) $(COMPLETIONS)
-	install -m 755 $(TOOLS) $(BINDIR)
+	install -d $(DEST)/bin $(COMPLETIONS)
+	install -m 755 $(TOOLS) $(DEST)/bin
 	install -m 644 tools/ionctl.bash $(COMPLETIONS)/ionctl
+
+# A page is found by each of the names before the dash of its NAME.
+install_man: man
+	for page in $(notdir $(MAN)); do \
+		section=$${page##*.}; \
+		install -D -m 644 $(B)/man/$$page \
+			$(MANDIR)/man$$section/$$page || exit; \
+		for name in $$(sed -n '/^# NAME$$/,/ - /s/,\{0,1\} - .*//p' \
+				man/$$page.scd | tr -d ,); do \
+			[ -e $(MANDIR)/man$$section/$$name.$$section ] || \
+				echo ".so man$$section/$$page" > \
+				$(MANDIR)/man$$section/$$name.$$section || exit; \
+		done; \
+	done
+
+deb:
+	@vm/packages $(DEB_PACKAGES)
+	@packaging/deb $(B)/deb $(VERSION)
 
 # ---- the kernel side
 
@@ -216,6 +266,13 @@ demo:
 	@$(MAKE) -s $(B)/examples/share
 	@vm/run $(B)/examples/share
 
+picture:
+	@vm/packages $(VM_PACKAGES) $(PICTURE_PACKAGES)
+	@$(MAKE) -s $(B)/examples/camera
+	@vm/run --screenshot camera.png --modprobe 'vivid n_devs=1 node_types=1' \
+		examples/camera/picture --frames 60
+	@echo "camera.png is what was on the screen"
+
 check:
 	@vm/packages $(CHECK_PACKAGES)
 	@tests/run
@@ -233,7 +290,7 @@ fuzz:
 
 bench:
 	@vm/packages $(if $(HOST),gcc libc6-dev,$(VM_PACKAGES)) $(BENCH_PACKAGES)
-	@$(MAKE) -s $(B)/bench/measure
+	@$(MAKE) -s $(B)/bench/measure $(if $(HOST),,$(B)/examples/camera)
 	@bench/run $(if $(HOST),--host)
 
 clean:
@@ -243,7 +300,8 @@ clean:
 
 FORCE:
 
-.PHONY: all lib examples tools tests install install_tools modules test_modules \
-	modules_install demo check fuzz bench clean
+.PHONY: all lib examples tools tests man install install_tools install_man \
+	deb modules test_modules modules_install demo picture check fuzz bench \
+	clean
 .DELETE_ON_ERROR:
 .SECONDARY: $(OBJECTS32)

@@ -38,7 +38,7 @@ static void print_text(struct ion_buffer *buffer, const char *who)
 	check(ion_buffer_end(buffer, ION_READ, 0, 64), "end");
 }
 
-static int child(int socket)
+static int answer(int socket)
 {
 	struct ion_buffer *buffer;
 
@@ -62,7 +62,7 @@ int main(void)
 		err(1, "fork");
 	if (!pid) {
 		close(sockets[0]);
-		return child(sockets[1]);
+		return answer(sockets[1]);
 	}
 	close(sockets[1]);
 

@@ -183,6 +183,9 @@ static struct client *get(int fd)
 	client = clients;
 	while (client && (client->ended || !is_same(&client->token, &id)))
 		client = client->next;
+	/* The other end, whose number may have been a client's before. */
+	if (client && fd == client->watch)
+		client = NULL;
 	if (client)
 		client->refs++;
 	pthread_mutex_unlock(&lock);
@@ -303,7 +306,7 @@ int ion_client_close(int fd)
 
 	if (!client)
 		return -ENOTTY;
-	ret = close(fd) ? -errno : 0;
+	ret = ion_close_fd(fd);
 	/* In a child its parent's descriptor would keep it for ever. */
 	end_clients(client->inherited ? client : NULL);
 	put(client);

@@ -7,6 +7,7 @@
 #ifndef LIB_INTERNAL_H
 #define LIB_INTERNAL_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
@@ -94,6 +95,12 @@ int ion_client_heaps(int fd, struct ion_heap_data *heaps, unsigned int room,
 static inline size_t ion_page_size(void)
 {
 	return sysconf(_SC_PAGESIZE);
+}
+
+/* Also for a descriptor that other calls may still be given meanwhile. */
+static inline int ion_close_fd(int fd)
+{
+	return close(fd) ? -errno : 0;
 }
 
 /* SIZE_MAX - page + 1 and below; what is above gives 0. */

@@ -30,9 +30,7 @@ int ion_close(int fd)
 {
 	int ret = ion_client_close(fd);
 
-	if (ret != -ENOTTY)
-		return ret;
-	return close(fd) < 0 ? -errno : 0;
+	return ret == -ENOTTY ? ion_close_fd(fd) : ret;
 }
 
 int ion_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,
@@ -70,7 +68,7 @@ int ion_alloc_fd(int fd, size_t len, size_t align, unsigned int heap_mask,
 	if (!handle_fd)
 		return -EINVAL;
 	/* The descriptor ABI, in one request, knows no alignment. */
-	if (!align || align <= ion_page_size())
+	if (align <= ion_page_size() && !(align & (align - 1)))
 		ret = request(fd, ION_IOC_NEW_ALLOC, &data);
 	if (!ret)
 		*handle_fd = data.fd;

@@ -3,78 +3,12 @@
  * Buffers of other drivers through our doors, and ours through theirs: vgem on
  * every kernel, udmabuf and the kernel's own dma-heap where there are some.
  */
-#include <libdrm/drm.h>
-#include <libdrm/drm_mode.h>
-#include <linux/dma-heap.h>
 #include <sys/utsname.h>
 
+#include "exporters.h"
 #include "importers.h"
 
 #define SIZE (64 * KiB)
-
-/* vgem's node is the one that says so. */
-static int open_vgem(void)
-{
-	char path[32];
-
-	for (int i = 0; i < 8; i++) {
-		char name[16] = "";
-		struct drm_version version = {
-			.name = name, .name_len = sizeof(name) - 1,
-		};
-		int fd;
-
-		snprintf(path, sizeof(path), "/dev/dri/card%d", i);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (!request(fd, DRM_IOCTL_VERSION, &version) &&
-		    !strcmp(name, "vgem"))
-			return fd;
-		close(fd);
-	}
-	fail_msg("no vgem: run with vm/run --modprobe vgem");
-	return -1;
-}
-
-static int export_from_vgem(int vgem)
-{
-	struct drm_mode_create_dumb dumb = {
-		.width = 128, .height = 128, .bpp = 32,
-	};
-	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC | DRM_RDWR };
-
-	expect(request(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
-	expect(dumb.size, SIZE);
-	prime.handle = dumb.handle;
-	expect(request(vgem, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), 0);
-	return prime.fd;
-}
-
-static long import_into_vgem(int vgem, int fd, __u32 *handle)
-{
-	struct drm_prime_handle prime = { .fd = fd };
-	long ret = request(vgem, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime);
-
-	*handle = prime.handle;
-	return ret;
-}
-
-static int alloc_from_dma_heap(void)
-{
-	struct dma_heap_allocation_data data = {
-		.len = SIZE, .fd_flags = O_RDWR | O_CLOEXEC,
-	};
-	int heap;
-
-	/* Without it, "system" is ours. */
-	if (access("/sys/class/dma_heap", F_OK))
-		return -1;
-	heap = expect_ok(sys(open("/dev/dma_heap/system", O_RDWR)));
-	expect(request(heap, DMA_HEAP_IOCTL_ALLOC, &data), 0);
-	close(heap);
-	return data.fd;
-}
 
 /* Import, share again, map, register with vion, and it is all one memory. */
 static void goes_all_the_way(int fd)
@@ -120,7 +54,7 @@ static void goes_all_the_way(int fd)
 static void vgem_buffer_is_imported(void **state)
 {
 	int vgem = open_vgem();
-	int fd = export_from_vgem(vgem);
+	int fd = export_from_vgem(vgem, SIZE, DRM_RDWR);
 
 	(void)state;
 	close(vgem);
@@ -142,7 +76,7 @@ static void udmabuf_is_imported(void **state)
 
 static void dma_heap_buffer_is_imported(void **state)
 {
-	int fd = alloc_from_dma_heap();
+	int fd = alloc_from_dma_heap(SIZE);
 
 	(void)state;
 	if (fd < 0)
