@@ -74,7 +74,7 @@ DEB_PACKAGES := gcc libc6-dev dpkg-dev debhelper dh-dkms scdoc pkg-config \
 CHECK_PACKAGES := $(VM_PACKAGES) git perl shellcheck sparse \
 	gcc-multilib libcmocka-dev netpbm linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
-	graphviz strace tmux bash-completion $(BENCH_PACKAGES) $(DEB_PACKAGES) \
+	graphviz strace tmux $(BENCH_PACKAGES) $(DEB_PACKAGES) \
 	lintian mmdebstrap e2fsprogs man-db
 
 all: lib examples

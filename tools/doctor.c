@@ -218,8 +218,8 @@ static bool check_module(const char *name)
 		      ", whose headers are not there");
 		mend("%sdkms autoinstall", sudo);
 	} else {
-		check(name, MISSING, "the module is not installed for this kernel (\"make deb\" makes the package)");
-		mend("%sapt-get install ./vion-dkms_*.deb", sudo);
+		check(name, MISSING, "the module is not installed for this kernel (\"make deb\" in its sources makes the package)");
+		mend("%sapt-get install ./build/deb/vion-dkms_*.deb", sudo);
 	}
 	return false;
 }
