@@ -41,6 +41,9 @@ void ion_unmap_kernel(struct ion_client *client, struct ion_handle *handle);
 struct sg_table *ion_sg_table(struct ion_client *client,
 			      struct ion_handle *handle);
 
+int ion_begin_access(struct ion_client *client, struct ion_handle *handle);
+int ion_end_access(struct ion_client *client, struct ion_handle *handle);
+
 struct dma_buf *ion_share_dma_buf(struct ion_client *client,
 				  struct ion_handle *handle);
 int ion_share_dma_buf_fd(struct ion_client *client, struct ion_handle *handle);

@@ -286,11 +286,28 @@ static void end_range(struct ion_buffer *buffer, size_t offset, size_t len)
 	mutex_unlock(&buffer->lock);
 }
 
+/*
+ * The dma-buf core waits for the fences after this. But what a device writes can
+ * only be brought when it has written, and what it wrote before must not come
+ * over what a job of the kernel's writes.
+ */
+static int wait_for_fences(struct dma_buf *dmabuf, enum dma_data_direction dir)
+{
+	bool write = dir == DMA_TO_DEVICE || dir == DMA_BIDIRECTIONAL;
+	long ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(write),
+					 true, MAX_SCHEDULE_TIMEOUT);
+
+	return ret < 0 ? ret : 0;
+}
+
 static int buffer_begin_cpu_access(struct dma_buf *dmabuf,
 				   enum dma_data_direction dir)
 {
-	begin_range(dmabuf->priv, 0, dmabuf->size);
-	return 0;
+	int ret = wait_for_fences(dmabuf, dir);
+
+	if (!ret)
+		begin_range(dmabuf->priv, 0, dmabuf->size);
+	return ret;
 }
 
 static int buffer_end_cpu_access(struct dma_buf *dmabuf,
@@ -726,20 +743,16 @@ static int check_range(struct dma_buf *dmabuf, u64 offset, u64 len)
 int ion_buffer_begin_range(struct dma_buf *dmabuf, u64 offset, u64 len,
 			   enum dma_data_direction dir)
 {
-	bool write = dir == DMA_TO_DEVICE || dir == DMA_BIDIRECTIONAL;
-	long ret;
+	int ret = check_range(dmabuf, offset, len);
 
-	ret = check_range(dmabuf, offset, len);
 	if (ret)
 		return ret;
 	if (!ion_buffer_of(dmabuf))
 		return dma_buf_begin_cpu_access(dmabuf, dir);
-	ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(write),
-				    true, MAX_SCHEDULE_TIMEOUT);
-	if (ret < 0)
-		return ret;
-	begin_range(dmabuf->priv, offset, len);
-	return 0;
+	ret = wait_for_fences(dmabuf, dir);
+	if (!ret)
+		begin_range(dmabuf->priv, offset, len);
+	return ret;
 }
 
 /**
@@ -763,6 +776,29 @@ int ion_buffer_end_range(struct dma_buf *dmabuf, u64 offset, u64 len,
 		return dma_buf_end_cpu_access(dmabuf, dir);
 	end_range(dmabuf->priv, offset, len);
 	return 0;
+}
+
+/**
+ * ion_buffer_begin() - begin CPU access to all of a buffer, past its fences
+ * @buffer: a buffer of ours
+ *
+ * Context: takes the buffer's lock, under which nothing waits for a fence or for
+ * memory.
+ */
+void ion_buffer_begin(struct ion_buffer *buffer)
+{
+	begin_range(buffer, 0, buffer->mem.size);
+}
+
+/**
+ * ion_buffer_end() - end what ion_buffer_begin() began
+ * @buffer: a buffer of ours
+ *
+ * Context: see ion_buffer_begin().
+ */
+void ion_buffer_end(struct ion_buffer *buffer)
+{
+	end_range(buffer, 0, buffer->mem.size);
 }
 
 /* Seen in /proc/PID/maps and fdinfo, unless its user gives it another. */

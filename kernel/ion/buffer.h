@@ -62,6 +62,8 @@ int ion_buffer_begin_range(struct dma_buf *dmabuf, u64 offset, u64 len,
 			   enum dma_data_direction dir);
 int ion_buffer_end_range(struct dma_buf *dmabuf, u64 offset, u64 len,
 			 enum dma_data_direction dir);
+void ion_buffer_begin(struct ion_buffer *buffer);
+void ion_buffer_end(struct ion_buffer *buffer);
 void ion_buffer_show(struct seq_file *s, struct ion_buffer *buffer);
 
 #endif

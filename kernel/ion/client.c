@@ -673,6 +673,49 @@ int ion_share_dma_buf_fd(struct ion_client *client, struct ion_handle *handle)
 }
 EXPORT_SYMBOL_GPL(ion_share_dma_buf_fd);
 
+/**
+ * ion_begin_access() - begin CPU access, for who has waited for the fences
+ * @client: the client
+ * @handle: its handle
+ *
+ * What dma_buf_begin_cpu_access() does but for the wait: so for work whose own
+ * fence is in the buffer's reservation object already.
+ *
+ * Context: may sleep, but waits for no fence and for no memory: the signal of a
+ * fence may be behind it.
+ * Return: 0. -EINVAL: another driver's buffer, or the handle is not the
+ * client's.
+ */
+int ion_begin_access(struct ion_client *client, struct ion_handle *handle)
+{
+	struct ion_buffer *buffer = ion_buffer_of(handle->dmabuf);
+
+	if (handle->client != client || !buffer)
+		return -EINVAL;
+	ion_buffer_begin(buffer);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ion_begin_access);
+
+/**
+ * ion_end_access() - end what ion_begin_access() began
+ * @client: the client
+ * @handle: its handle
+ *
+ * Context: see ion_begin_access().
+ * Return: see ion_begin_access().
+ */
+int ion_end_access(struct ion_client *client, struct ion_handle *handle)
+{
+	struct ion_buffer *buffer = ion_buffer_of(handle->dmabuf);
+
+	if (handle->client != client || !buffer)
+		return -EINVAL;
+	ion_buffer_end(buffer);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ion_end_access);
+
 static size_t bytes_of_heap(struct ion_client *client, struct ion_heap *heap)
 {
 	struct ion_handle *handle;

@@ -11,16 +11,6 @@
 
 #include "buffer.h"
 
-/* ION's own take no lock that anything else is done under, see its buffer.h. */
-static bool is_fenceable(struct ion_client *client, struct ion_handle *handle,
-			 struct dma_buf *dmabuf)
-{
-	const struct dma_buf_ops *ops = dmabuf->ops;
-
-	return !IS_ERR(ion_sg_table(client, handle)) ||
-	       (!ops->begin_cpu_access && !ops->end_cpu_access);
-}
-
 /**
  * vion_buffer_import() - get and map a buffer that a program has
  * @client: the open file's
@@ -53,8 +43,7 @@ struct vion_buffer *vion_buffer_import(struct ion_client *client, int fd)
 		goto err_handle;
 	}
 	buffer->dmabuf = ion_share_dma_buf(client, buffer->handle);
-	buffer->fenceable = is_fenceable(client, buffer->handle,
-					 buffer->dmabuf);
+	buffer->ours = !IS_ERR(ion_sg_table(client, buffer->handle));
 	return buffer;
 
 err_handle:
@@ -145,25 +134,37 @@ static enum dma_data_direction direction(bool write)
 }
 
 /**
+ * vion_buffer_is_fenceable() - may a fence wait for CPU access to it?
+ * @buffer: the buffer
+ *
+ * Return: whether begin and end take no lock under which anybody takes memory or
+ * waits for fences: so it is with ION's, and where there is nothing to do.
+ */
+bool vion_buffer_is_fenceable(struct vion_buffer *buffer)
+{
+	const struct dma_buf_ops *ops = buffer->dmabuf->ops;
+
+	return buffer->ours || (!ops->begin_cpu_access && !ops->end_cpu_access);
+}
+
+/**
  * vion_buffer_begin() - begin CPU access, after the fences
  * @buffer: the buffer
  * @write: see vion_buffer_idle()
  *
- * dma_buf_begin_cpu_access() does the exporter's part first and waits for the
- * fences then. But what a device wrote can only be brought when it has written;
- * and a job would wait for its own fence. So this is the exporter's part alone.
+ * Without a wait, where the buffer is fenceable: a job would wait for its own
+ * fence.
  *
- * Context: may sleep. If the buffer is fenceable it takes no lock under which
- * anybody takes memory or waits for fences, so that a fence may wait for it.
+ * Context: may sleep.
  * Return: 0, or what the exporter answers; 0 if the buffer is fenceable.
  */
 int vion_buffer_begin(struct vion_buffer *buffer, bool write)
 {
-	struct dma_buf *dmabuf = buffer->dmabuf;
-
-	if (!dmabuf->ops->begin_cpu_access)
+	if (buffer->ours)
+		return ion_begin_access(buffer->client, buffer->handle);
+	if (vion_buffer_is_fenceable(buffer))
 		return 0;
-	return dmabuf->ops->begin_cpu_access(dmabuf, direction(write));
+	return dma_buf_begin_cpu_access(buffer->dmabuf, direction(write));
 }
 
 /**
@@ -171,14 +172,12 @@ int vion_buffer_begin(struct vion_buffer *buffer, bool write)
  * @buffer: the buffer
  * @write: as it was begun
  *
- * Context: see vion_buffer_begin().
+ * Context: may sleep.
  * Return: see vion_buffer_begin().
  */
 int vion_buffer_end(struct vion_buffer *buffer, bool write)
 {
-	struct dma_buf *dmabuf = buffer->dmabuf;
-
-	if (!dmabuf->ops->end_cpu_access)
-		return 0;
-	return dmabuf->ops->end_cpu_access(dmabuf, direction(write));
+	if (buffer->ours)
+		return ion_end_access(buffer->client, buffer->handle);
+	return dma_buf_end_cpu_access(buffer->dmabuf, direction(write));
 }

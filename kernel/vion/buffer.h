@@ -17,7 +17,7 @@ struct ion_handle;
  * @handle: one reference to the buffer, which is also one to the mapping
  * @dmabuf: the buffer
  * @vaddr: all of it
- * @fenceable: fences may wait for CPU access to it, see vion_buffer_begin()
+ * @ours: it is ION's
  *
  * Constant but for @ref.
  */
@@ -27,13 +27,14 @@ struct vion_buffer {
 	struct ion_handle *handle;
 	struct dma_buf *dmabuf;
 	void *vaddr;
-	bool fenceable;
+	bool ours;
 };
 
 struct vion_buffer *vion_buffer_import(struct ion_client *client, int fd);
 struct vion_buffer *vion_buffer_get(struct vion_buffer *buffer);
 void vion_buffer_put(struct vion_buffer *buffer);
 bool vion_buffer_writable(struct vion_buffer *buffer);
+bool vion_buffer_is_fenceable(struct vion_buffer *buffer);
 bool vion_buffer_idle(struct vion_buffer *buffer, bool write);
 int vion_buffer_wait(struct vion_buffer *buffer, bool write);
 int vion_buffer_begin(struct vion_buffer *buffer, bool write);

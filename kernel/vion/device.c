@@ -40,8 +40,8 @@ static atomic_t opened = ATOMIC_INIT(0);
  * @queue: its jobs
  * @lock: protects @buffer; held for reading while read() and write() use the
  *	memory, so that they do not touch an unregistered buffer any more, but
- *	never while they wait for a fence. No other of our locks is taken under
- *	it.
+ *	not while they wait for fences; only another driver's begin may wait for
+ *	one that came since. No other of our locks is taken under it.
  * @buffer: the one that is registered, or NULL
  */
 struct vion_file {
@@ -192,8 +192,8 @@ static ssize_t copy(struct vion_buffer *buffer, struct kiocb *iocb,
 }
 
 /*
- * Copies, unless there is a fence to wait for: then *@waited becomes the
- * buffer. When that is over it is copied, whatever has come meanwhile.
+ * Copies, or says -EAGAIN if there is a fence to wait for: then *@waited becomes
+ * the buffer. When that is over it is copied, whatever has come meanwhile.
  */
 static ssize_t try_copy(struct vion_file *vion, struct kiocb *iocb,
 			struct iov_iter *iter, struct vion_buffer **waited)
@@ -213,9 +213,8 @@ static ssize_t try_copy(struct vion_file *vion, struct kiocb *iocb,
 
 	if (buffer == *waited || vion_buffer_idle(buffer, write))
 		return copy(buffer, iocb, iter);
-	vion_buffer_put(*waited);
 	*waited = vion_buffer_get(buffer);
-	return 0;
+	return -EAGAIN;
 }
 
 static ssize_t vion_rw_iter(struct kiocb *iocb, struct iov_iter *iter)
@@ -232,6 +231,9 @@ static ssize_t vion_rw_iter(struct kiocb *iocb, struct iov_iter *iter)
 		ret = try_copy(vion, iocb, iter, &waited);
 		up_read(&vion->lock);
 		if (waited == before)
+			break;
+		vion_buffer_put(before);
+		if (iocb->ki_filp->f_flags & O_NONBLOCK)
 			break;
 		ret = vion_buffer_wait(waited, iov_iter_rw(iter) == WRITE);
 	} while (!ret);

@@ -261,7 +261,7 @@ void vion_job_fini(struct job *job)
  * vion_job_is_fenceable() - may a fence wait for this job?
  * @job: the job
  *
- * Return: whether vion_job_do() takes only locks that may be waited for before a
+ * Return: whether what does it takes only locks that may be waited for before a
  * fence is signalled.
  */
 bool vion_job_is_fenceable(struct job *job)
@@ -269,7 +269,7 @@ bool vion_job_is_fenceable(struct job *job)
 	unsigned int i;
 
 	for (i = 0; i < job->count; i++)
-		if (!job->access[i].buffer->fenceable)
+		if (!vion_buffer_is_fenceable(job->access[i].buffer))
 			return false;
 	return true;
 }
@@ -307,7 +307,7 @@ static void copy(void *to, const void *from, size_t len)
 
 	for (done = 0; done < len; done += n) {
 		n = min_t(size_t, len - done, PIECE);
-		memcpy(to + done, from + done, n);
+		memmove(to + done, from + done, n);
 		cond_resched();
 	}
 }
@@ -403,32 +403,54 @@ static void change_memory(struct job *job)
 	}
 }
 
-/**
- * vion_job_do() - do a job
- * @job: the job; all fences that stand against it have signalled
- *
- * Takes no memory, and hears no signal: it takes as long as its length.
- *
- * Context: may sleep. See vion_buffer_begin() for locks.
- * Return: 0, or what an exporter answered; 0 if the job is fenceable.
- */
-int vion_job_do(struct job *job)
+/* The first error stays. */
+static int end_access(struct job *job, unsigned int begun)
 {
-	unsigned int begun;
 	int ret = 0, end;
 
-	for (begun = 0; begun < job->count; begun++) {
-		ret = vion_buffer_begin(job->access[begun].buffer,
-					job->access[begun].write);
-		if (ret)
-			break;
-	}
-	if (!ret)
-		change_memory(job);
 	while (begun--) {
 		end = vion_buffer_end(job->access[begun].buffer,
 				      job->access[begun].write);
 		ret = ret ?: end;
 	}
 	return ret;
+}
+
+/**
+ * vion_job_begin() - begin to do a job
+ * @job: the job; all fences that stand against it have signalled
+ *
+ * Context: may sleep. See vion_buffer_begin() for locks.
+ * Return: 0, then vion_job_finish() is to be called; or what an exporter
+ * answered, and nothing was done; 0 if the job is fenceable.
+ */
+int vion_job_begin(struct job *job)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < job->count; i++) {
+		ret = vion_buffer_begin(job->access[i].buffer,
+					job->access[i].write);
+		if (ret) {
+			end_access(job, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * vion_job_finish() - do a job that was begun
+ * @job: the job
+ *
+ * Takes no memory, and hears no signal: it takes as long as its length.
+ *
+ * Context: may sleep. See vion_buffer_end() for locks.
+ * Return: 0, or what an exporter answered; 0 if the job is fenceable.
+ */
+int vion_job_finish(struct job *job)
+{
+	change_memory(job);
+	return end_access(job, job->count);
 }

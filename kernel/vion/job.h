@@ -22,7 +22,8 @@ struct job_access {
 /**
  * struct job - a job that has been checked
  * @args: as it was submitted
- * @access: the registered buffer first; no two have the same memory
+ * @access: the registered buffer first, and then another dma-buf, though another
+ *	driver may have made two of the same memory
  * @count: how many
  * @font: glyphs of a stamp
  * @crc32: result of a checksum
@@ -39,6 +40,7 @@ int vion_job_init(struct job *job, struct vion_buffer *buffer,
 		  struct ion_client *client);
 void vion_job_fini(struct job *job);
 bool vion_job_is_fenceable(struct job *job);
-int vion_job_do(struct job *job);
+int vion_job_begin(struct job *job);
+int vion_job_finish(struct job *job);
 
 #endif

@@ -165,7 +165,8 @@ static void set_outcome(struct vion_queue *queue, u64 id, int status, u32 crc32)
 	struct outcome *outcome = &queue->outcomes[id % VION_MAX_JOBS];
 
 	lockdep_assert_held(&queue->lock);
-	outcome->status = status;
+	/* That an exporter heard a signal is all that there is to say. */
+	outcome->status = status == -ERESTARTSYS ? -EINTR : status;
 	outcome->crc32 = crc32;
 }
 
@@ -258,21 +259,29 @@ static struct queued_job *first_job(struct vion_queue *queue)
 	return q;
 }
 
+static void cancel_jobs(struct vion_queue *queue)
+{
+	struct queued_job *q;
+
+	while ((q = first_job(queue))) {
+		stop_waiting(q);
+		end_job(q, -ECANCELED);
+		cond_resched();
+	}
+}
+
+/* One job, and then those of other open files have their turn. */
 static void run(struct work_struct *work)
 {
 	struct vion_queue *queue = container_of(work, struct vion_queue, run);
 	bool cookie = dma_fence_begin_signalling();
-	struct queued_job *q;
+	struct queued_job *q = first_job(queue);
 
-	while ((q = first_job(queue))) {
-		if (READ_ONCE(queue->closing)) {
-			stop_waiting(q);
-			end_job(q, -ECANCELED);
-		} else if (is_ready(q)) {
-			end_job(q, vion_job_do(&q->job));
-		} else {
-			break;
-		}
+	if (READ_ONCE(queue->closing)) {
+		cancel_jobs(queue);
+	} else if (q && is_ready(q)) {
+		end_job(q, vion_job_begin(&q->job) ?: vion_job_finish(&q->job));
+		queue_work(runners, &queue->run);
 	}
 	dma_fence_end_signalling(cookie);
 }
@@ -412,6 +421,34 @@ out:
 	return ret;
 }
 
+static bool all_idle(struct job *job)
+{
+	unsigned int i;
+
+	for (i = 0; i < job->count; i++)
+		if (!vion_buffer_idle(job->access[i].buffer,
+				      job->access[i].write))
+			return false;
+	return true;
+}
+
+/* The one may get another fence while the other is waited for. */
+static int wait_for_all(struct job *job)
+{
+	unsigned int i;
+	int ret;
+
+	while (!all_idle(job)) {
+		for (i = 0; i < job->count; i++) {
+			ret = vion_buffer_wait(job->access[i].buffer,
+					       job->access[i].write);
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
 /*
  * What its exporter does may wait for a fence that is behind us: so there is
  * none, and nothing is queued behind us, which is the business of @submit.
@@ -419,22 +456,21 @@ out:
 static int do_now(struct queued_job *q)
 {
 	struct vion_queue *queue = q->queue;
-	struct job *job = &q->job;
-	unsigned int i;
 	long ret = 0;
 
 	if (queue->last)
 		ret = dma_fence_wait(queue->last, true);
-	for (i = 0; !ret && i < job->count; i++)
-		ret = vion_buffer_wait(job->access[i].buffer,
-				       job->access[i].write);
+	if (!ret)
+		ret = wait_for_all(&q->job);
+	if (!ret)
+		ret = vion_job_begin(&q->job);
 	if (ret)
 		return ret;
 
 	spin_lock(&queue->lock);
 	add_job(q);
 	spin_unlock(&queue->lock);
-	end_job(q, vion_job_do(job));
+	end_job(q, vion_job_finish(&q->job));
 	clean(&queue->clean);
 	return 0;
 }
@@ -465,7 +501,7 @@ static int submit(struct queued_job *q, int fd, struct vion_job __user *user)
 	q->fence = fence_create(queue->context, queue->last_id + 1);
 	if (!q->fence)
 		return -ENOMEM;
-	if (fd >= 0) {
+	if (IS_ENABLED(CONFIG_SYNC_FILE) && fd >= 0) {
 		sync = sync_file_create(q->fence);
 		if (!sync)
 			return -ENOMEM;
@@ -572,6 +608,8 @@ void vion_queue_flush(struct vion_queue *queue)
 {
 	clean(&queue->clean);
 	flush_work(&queue->clean);
+	/* Of which a worker had the last reference. */
+	flush_delayed_fput();
 }
 
 /**
@@ -644,6 +682,8 @@ int vion_queue_init(void)
 void vion_queue_exit(void)
 {
 	rcu_barrier();
+	/* Nor is anybody still on the way out of fence_release(). */
+	synchronize_rcu_tasks();
 	destroy_workqueue(cleaners);
 	destroy_workqueue(runners);
 }
