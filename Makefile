@@ -39,7 +39,7 @@ PC := $(B)/lib/libion.pc $(B)/lib/libion-legacy.pc
 EXAMPLES := $(patsubst examples/%.c,$(B)/examples/%,$(wildcard examples/*.c)) \
 	$(B)/examples/invert
 # What has no use for a 32-bit build: it is not about the ABI.
-ONLY_64 := pools module accounting information races storms fuzz faults
+ONLY_64 := pools module accounting information races storms fuzz faults stress
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/*.c))
 TESTS += $(addsuffix 32,$(filter-out $(addprefix %/,$(ONLY_64)),$(TESTS)))
 

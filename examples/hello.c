@@ -2,15 +2,12 @@
 #include <err.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <ion/ion.h>
 #include <linux/dma-buf.h>
 
 int main(void)
 {
-	struct dma_buf_sync begin = { DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW };
-	struct dma_buf_sync end = { DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW };
 	int ion = ion_open(), fd, ret;
 	char *p;
 
@@ -23,11 +20,15 @@ int main(void)
 	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		err(1, "mmap");
-	if (ioctl(fd, DMA_BUF_IOCTL_SYNC, &begin))
-		err(1, "begin");
+	ret = ion_sync_range(ion, fd, 0, 4096,
+			     DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
+	if (ret)
+		errx(1, "begin: %s", strerror(-ret));
 	memcpy(p, "hello, driver", 14);
-	if (ioctl(fd, DMA_BUF_IOCTL_SYNC, &end))
-		err(1, "end");
-	printf("descriptor %d is ready for any driver\n", fd);
+	ret = ion_sync_range(ion, fd, 0, 4096,
+			     DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
+	if (ret)
+		errx(1, "end: %s", strerror(-ret));
+	printf("descriptor %d, of %s, is ready\n", fd, ion_backend(ion));
 	return 0;
 }

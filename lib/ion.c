@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
+/*
+ * The calls, as requests to /dev/ion. What answers ENOTTY is no ION descriptor,
+ * and may be a client that lives in the library: so /dev/ion pays nothing for it.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <ion/ion.h>
+#include "internal.h"
 
 /* What one entry of a process's page tables can map instead of a page. */
 #define LARGE ((size_t)2 << 20)
@@ -16,26 +21,16 @@
 #define MAP_32BIT 0
 #endif
 
-static size_t page_size(void)
-{
-	return sysconf(_SC_PAGESIZE);
-}
-
 static int request(int fd, unsigned long cmd, void *arg)
 {
 	return ioctl(fd, cmd, arg) < 0 ? -errno : 0;
 }
 
-int ion_open(void)
-{
-	int fd = open("/dev/ion", O_RDONLY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
 int ion_close(int fd)
 {
-	return close(fd) < 0 ? -errno : 0;
+	int ret = ion_client_close(fd);
+
+	return ret == -ENOTTY ? ion_close_fd(fd) : ret;
 }
 
 int ion_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,
@@ -52,6 +47,8 @@ int ion_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,
 	if (!handle)
 		return -EINVAL;
 	ret = request(fd, ION_IOC_ALLOC, &data);
+	if (ret == -ENOTTY)
+		return ion_client_alloc(fd, len, align, heap_mask, handle);
 	if (!ret)
 		*handle = data.handle;
 	return ret;
@@ -71,10 +68,13 @@ int ion_alloc_fd(int fd, size_t len, size_t align, unsigned int heap_mask,
 	if (!handle_fd)
 		return -EINVAL;
 	/* The descriptor ABI, in one request, knows no alignment. */
-	if (!align || align <= page_size())
+	if (align <= ion_page_size() && !(align & (align - 1)))
 		ret = request(fd, ION_IOC_NEW_ALLOC, &data);
 	if (!ret)
 		*handle_fd = data.fd;
+	if (ret != -ENOTTY)
+		return ret;
+	ret = ion_client_alloc_fd(fd, len, align, heap_mask, handle_fd);
 	if (ret != -ENOTTY)
 		return ret;
 	ret = ion_alloc(fd, len, align, heap_mask, flags, &handle);
@@ -88,8 +88,9 @@ int ion_alloc_fd(int fd, size_t len, size_t align, unsigned int heap_mask,
 int ion_sync_fd(int fd, int handle_fd)
 {
 	struct ion_fd_data data = { .fd = handle_fd };
+	int ret = request(fd, ION_IOC_SYNC, &data);
 
-	return request(fd, ION_IOC_SYNC, &data);
+	return ret == -ENOTTY ? ion_client_sync(fd, handle_fd) : ret;
 }
 
 int ion_sync_range(int fd, int handle_fd, __u64 offset, __u64 len,
@@ -101,15 +102,19 @@ int ion_sync_range(int fd, int handle_fd, __u64 offset, __u64 len,
 		.offset = offset,
 		.len = len,
 	};
+	int ret = request(fd, ION_IOC_SYNC_RANGE, &data);
 
-	return request(fd, ION_IOC_SYNC_RANGE, &data);
+	if (ret == -ENOTTY)
+		return ion_client_sync_range(fd, handle_fd, offset, len, flags);
+	return ret;
 }
 
 int ion_free(int fd, ion_user_handle_t handle)
 {
 	struct ion_handle_data data = { .handle = handle };
+	int ret = request(fd, ION_IOC_FREE, &data);
 
-	return request(fd, ION_IOC_FREE, &data);
+	return ret == -ENOTTY ? ion_client_free(fd, handle) : ret;
 }
 
 static int get_fd(int fd, unsigned long cmd, ion_user_handle_t handle,
@@ -118,6 +123,8 @@ static int get_fd(int fd, unsigned long cmd, ion_user_handle_t handle,
 	struct ion_fd_data data = { .handle = handle };
 	int ret = request(fd, cmd, &data);
 
+	if (ret == -ENOTTY)
+		return ion_client_share(fd, handle, out);
 	if (!ret)
 		*out = data.fd;
 	return ret;
@@ -139,13 +146,13 @@ static void *map_large(int fd, size_t length, int prot, int flags, off_t offset)
 	start = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (start == MAP_FAILED)
 		return MAP_FAILED;
-	before = (offset - (uintptr_t)start) % LARGE;
+	before = ((uintptr_t)offset - (uintptr_t)start) % LARGE;
 	addr = mmap(start + before, length, prot, flags | MAP_FIXED, fd, offset);
 	if (addr == MAP_FAILED) {
 		munmap(start, room);
 		return MAP_FAILED;
 	}
-	length = (length + page_size() - 1) & -page_size();
+	length = ion_page_up(length);
 	if (before)
 		munmap(start, before);
 	munmap(addr + length, room - before - length);
@@ -163,7 +170,7 @@ static void *map(int fd, size_t length, int prot, int flags, off_t offset)
 	uintptr_t hint = lasts[large];
 	void *addr, *better;
 
-	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT))
+	if (flags & MAP_32BIT)
 		return mmap(NULL, length, prot, flags, fd, offset);
 
 	if (hint && large)
@@ -182,12 +189,33 @@ static void *map(int fd, size_t length, int prot, int flags, off_t offset)
 	return addr;
 }
 
+/* There is no address to be fixed, and a buffer is neither private nor nameless. */
+static bool is_mappable(int flags)
+{
+	int type = flags & MAP_TYPE;
+
+	return (type == MAP_SHARED || type == MAP_SHARED_VALIDATE) &&
+	       !(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS));
+}
+
+/* Of a memfd more could be mapped than it has, and what touches that is killed. */
+static bool is_beyond(int fd, size_t length, off_t offset)
+{
+	struct stat st;
+
+	if (!ion_memfd_expected() || offset < 0 || fstat(fd, &st) ||
+	    st.st_size <= 0)
+		return false;
+	return offset > st.st_size ||
+	       ion_page_up(length) > (__u64)(st.st_size - offset);
+}
+
 int ion_map_fd(int buffer_fd, size_t length, int prot, int flags, off_t offset,
 	       unsigned char **ptr)
 {
 	void *addr;
 
-	if (!ptr)
+	if (!ptr || !is_mappable(flags) || is_beyond(buffer_fd, length, offset))
 		return -EINVAL;
 	addr = map(buffer_fd, length, prot, flags, offset);
 	if (addr == MAP_FAILED)
@@ -229,6 +257,8 @@ int ion_import(int fd, int share_fd, ion_user_handle_t *handle)
 	if (!handle)
 		return -EINVAL;
 	ret = request(fd, ION_IOC_IMPORT, &data);
+	if (ret == -ENOTTY)
+		return ion_client_import(fd, share_fd, handle);
 	if (!ret)
 		*handle = data.handle;
 	return ret;
@@ -242,6 +272,8 @@ int ion_query_heap_cnt(int fd, int *cnt)
 	if (!cnt)
 		return -EINVAL;
 	ret = request(fd, ION_IOC_HEAP_QUERY, &query);
+	if (ret == -ENOTTY)
+		ret = ion_client_heaps(fd, NULL, 0, &query.cnt);
 	if (!ret)
 		*cnt = query.cnt;
 	return ret;
@@ -254,9 +286,13 @@ int ion_query_get_heaps(int fd, int cnt, void *buffers)
 		.heaps = (uintptr_t)buffers,
 	};
 
+	int ret;
+
 	if (cnt <= 0 || !buffers)
 		return -EINVAL;
-	return request(fd, ION_IOC_HEAP_QUERY, &query);
+	ret = request(fd, ION_IOC_HEAP_QUERY, &query);
+	return ret == -ENOTTY ? ion_client_heaps(fd, buffers, cnt, &query.cnt) :
+				 ret;
 }
 
 int ion_is_legacy(int fd)
@@ -270,5 +306,7 @@ int ion_is_using_modular_heaps(int fd)
 {
 	__u32 version;
 
+	if (ion_client_backend(fd))
+		return 1;
 	return !request(fd, ION_IOC_ABI_VERSION, &version) && version >= 2;
 }

@@ -77,10 +77,14 @@ static void other_descriptors_are_no_clients(void **state)
 
 static void a_missing_device_is_reported(void **state)
 {
+	char why[100] = "";
+
 	(void)state;
 	if (access("/dev/ion", F_OK) == 0)
 		skip();
-	expect(ion_open(), -ENOENT);
+	expect(ion_open_backend("ion"), -ENOENT);
+	expect(ion_probe_backend("ion", why, sizeof(why)), -ENOENT);
+	assert_string_equal(why, "there is no /dev/ion");
 }
 
 static void map_leaves_no_descriptor_behind(void **state)

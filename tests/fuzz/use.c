@@ -203,9 +203,6 @@ bool do_map(void)
 	if (!descriptor || !mapping)
 		return false;
 	buffer = descriptor->buffer;
-	/* What other drivers do about those is theirs. */
-	if (buffer->heap == FOREIGN)
-		private = false;
 	pages = buffer->size / PAGE;
 	offset = one_in(2) ? 0 : rnd(pages);
 	len = one_in(2) ? pages - offset : 1 + rnd(pages - offset);
@@ -218,12 +215,12 @@ bool do_map(void)
 	say("mmap descriptor %d of buffer %d page %#zx, %#zx pages, prot %d%s",
 	    index_of(m.descriptors, descriptor), number_of(buffer), offset, len,
 	    prot, private ? ", private" : "");
-	if (!len)
+	if (!len || private)
 		wanted = -EINVAL;
 	else if (buffer->mode == O_WRONLY ||
-		 (prot & PROT_WRITE && !private && buffer->mode != O_RDWR))
+		 (prot & PROT_WRITE && buffer->mode != O_RDWR))
 		wanted = -EACCES;
-	else if (private || offset + len > pages)
+	else if (offset + len > pages)
 		wanted = -EINVAL;
 	agree(ion_map_fd(descriptor->fd, len * PAGE, prot,
 			 private ? MAP_PRIVATE : MAP_SHARED, offset * PAGE,

@@ -1,11 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libion: allocate buffers from /dev/ion and share them.
+ * libion: allocate buffers and share them, from /dev/ion or, where there is
+ * none, from what else the kernel has.
  *
  * Every function returns 0 or a descriptor on success and a negative errno on
  * failure, and sets no out parameter on failure. A null out parameter is
  * -EINVAL, a closed descriptor -EBADF, an open one that is no ION client
- * -ENOTTY or -EINVAL. All may be called from several threads at once.
+ * -ENOTTY or -EINVAL. All may be called from several threads at once, and none
+ * from a signal handler. 32-bit programs are to be compiled with the
+ * _FILE_OFFSET_BITS that the library was: off_t is one of its arguments.
+ *
+ * Backends, in the order in which ion_open() tries them:
+ *
+ *	"ion"		/dev/ion
+ *	"dma-heap"	/dev/dma_heap/NAME
+ *	"udmabuf"	/dev/udmabuf: dma-bufs of ordinary memory
+ *	"memfd"		memory that processes can share, on any machine
+ *
+ * The calls, their errors and the rules of handles are the same on all of them.
+ * What differs:
+ *
+ *				ion	dma-heap	udmabuf		memfd
+ *	a buffer is a		dma-buf	dma-buf		dma-buf		memfd (1)
+ *	imports any		dma-buf	dma-buf		dma-buf		memfd (1)
+ *	heaps			its own	the kernel's(2)	system		system
+ *	alignment		heap's	a page		a page		a page
+ *	largest buffer		half of	half of RAM	64 MiB on	half of
+ *				RAM (3)			old kernels(4)	RAM
+ *	without ION_FLAG_CACHED	write-	cached		cached		cached
+ *				combined
+ *	descriptors of the	1	2 and one for	3, and one	2, and one
+ *	process that it takes		each heap, and	for each	for each
+ *					one for each	handle		handle
+ *					handle (5)
+ *	ion_sync_range()	a part	the whole	the whole	nothing to do
+ *
+ * (1) No driver takes it, and what only dma-bufs have, DMA_BUF_IOCTL_SYNC and
+ *	the like, is ENOTTY. Its size is sealed, and sealed so it has to be to
+ *	be imported. That a device has no part in it makes ion_sync_fd() and
+ *	ion_sync_range() succeed without having anything to do.
+ * (2) "system" is ion_system_heap, id 0; "linux,cma", "reserved" or
+ *	"default_cma_region", the first that is there, is linux,cma, id 4; and
+ *	ion.ko's nodes are what they are for /dev/ion, if that is not taken.
+ *	All others have their node's name and ids from 6 up, those above first
+ *	and then by name. Heaps are found when the client is opened.
+ * (3) Unless its memory was set aside; and ion.ko has limits that can be set.
+ * (4) size_limit_mb of udmabuf; more is -ENOMEM. Where devices need bounce
+ *	buffers, the kernel does not bring what they wrote to udmabuf's memory.
+ * (5) So ion_alloc() and ion_import() can be -EMFILE there.
+ *
+ * On all but "ion" the client lives in this process, and its descriptor, which
+ * stands for it, is no device: requests of <linux/ion.h> are ENOTTY to it, and in
+ * another process, or in a program that was started by this one, it means
+ * nothing. It can be duplicated and it is close-on-exec. As with a file, the
+ * client ends when the last duplicate is closed; but unless that is done by
+ * ion_close(), its buffers are given back late: at the next ion_open() or
+ * ion_close(), or at exit. After fork(2) both processes go on, each with handles
+ * of its own that begin as the same; ion_close() in the child ends the child's
+ * client at once.
  */
 #ifndef ION_ION_H
 #define ION_ION_H
@@ -20,18 +72,63 @@ extern "C" {
 #endif
 
 /**
- * ion_open() - become a client of /dev/ion
+ * ion_open() - become a client of ION, or of what there is
  *
- * Return: a descriptor, close-on-exec, to be closed with ion_close(). -ENOENT
- * if the kernel has no ION, -EACCES without permission, or what open(2) says.
+ * Takes the first backend that can be used here: one that is missing, or that
+ * may not be opened, is passed over. If the environment has ION_BACKEND, and it
+ * is not empty, it is the backend of that name or an error; it is ignored where
+ * secure_getenv(3) ignores it.
+ *
+ * Return: a descriptor, close-on-exec, to be closed with ion_close(). -EMFILE,
+ * -ENFILE, -ENOMEM: there is a shortage, for which no other backend is taken;
+ * -EINVAL: ION_BACKEND is none of the names; or as ion_open_backend().
  */
 int ion_open(void);
+
+/**
+ * ion_open_backend() - become a client of that backend
+ * @name: one of ion_backend_name(), or NULL, which is ion_open()
+ *
+ * Return: as ion_open(). -EINVAL: there is no such name; -ENOENT: the kernel has
+ * it not; -EACCES: without permission; or what open(2) says.
+ */
+int ion_open_backend(const char *name);
+
+/**
+ * ion_backend() - which backend a client has
+ * @fd: from ion_open()
+ *
+ * Return: the name, which stays valid; NULL if @fd is no client.
+ */
+const char *ion_backend(int fd);
+
+/**
+ * ion_backend_name() - the names of the backends
+ * @i: 0, 1, ...
+ *
+ * Return: the name of the @i-th that ion_open() tries; NULL after the last.
+ */
+const char *ion_backend_name(unsigned int i);
+
+/**
+ * ion_probe_backend() - can a backend be used here, and if not, why?
+ * @name: one of ion_backend_name()
+ * @why: returns a sentence, also on failure: what it is, or why it cannot be
+ *	used; may be NULL
+ * @size: room in @why, in bytes; a longer sentence is cut
+ *
+ * Return: 0 if it can be used; -EINVAL: there is no such name; or as
+ * ion_open_backend().
+ */
+int ion_probe_backend(const char *name, char *why, size_t size);
 
 /**
  * ion_close() - end a client and drop all its handles
  * @fd: from ion_open(); not valid afterwards
  *
- * Buffers that were shared live on as long as somebody holds a descriptor.
+ * The client lives on while there is a duplicate of @fd. Buffers that were shared
+ * live on as long as somebody holds a descriptor. A call of another thread that
+ * is under way is finished first or fails.
  *
  * Return: 0, -EBADF.
  */
@@ -51,7 +148,7 @@ int ion_close(int fd);
  * -ENODEV: no heap of the mask exists; -ENOMEM: none has room, @len is over
  * half of RAM (unless the heap's memory was set aside), or a limit of ion.ko is
  * reached; -EINTR: the process is being killed; -ENFILE: the system has no more
- * files.
+ * files; -EMFILE: see above, of backends.
  */
 int ion_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,
 	      unsigned int flags, ion_user_handle_t *handle);
@@ -63,7 +160,7 @@ int ion_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,
  * @align: see ion_alloc()
  * @heap_mask: see ion_alloc()
  * @flags: see ion_alloc()
- * @handle_fd: returns a dma-buf descriptor, close-on-exec; close(2) it
+ * @handle_fd: returns a descriptor of the buffer, close-on-exec; close(2) it
  *
  * Return: as ion_alloc(), or -EMFILE.
  */
@@ -73,16 +170,17 @@ int ion_alloc_fd(int fd, size_t len, size_t align, unsigned int heap_mask,
 /**
  * ion_sync_fd() - make what the CPU wrote visible to devices
  * @fd: from ion_open()
- * @handle_fd: a dma-buf descriptor
+ * @handle_fd: a descriptor of a buffer
  *
- * Return: 0. -EBADF: @handle_fd is not open; -EINVAL: it is no dma-buf.
+ * Return: 0. -EBADF: @handle_fd is not open; -EINVAL: it is no buffer that @fd
+ * could import.
  */
 int ion_sync_fd(int fd, int handle_fd);
 
 /**
  * ion_sync_range() - begin or end CPU access to a part of a buffer
  * @fd: from ion_open()
- * @handle_fd: a dma-buf descriptor
+ * @handle_fd: a descriptor of a buffer
  * @offset: where the part starts, in bytes
  * @len: how long it is, in bytes, not 0
  * @flags: DMA_BUF_SYNC_START before and DMA_BUF_SYNC_END after the access, with
@@ -92,9 +190,9 @@ int ion_sync_fd(int fd, int handle_fd);
  * the whole buffer, at the cost of the part. It waits for the buffer's fences.
  * Another driver's buffer is begun and ended as a whole.
  *
- * Return: 0. -EBADF: @handle_fd is not open; -EINVAL: it is no dma-buf, the
- * part is not in the buffer, or @flags are others; -EINTR; -ENOTTY: the kernel's
- * ION does not know the request.
+ * Return: 0. -EBADF: @handle_fd is not open; -EINVAL: it is no buffer that @fd
+ * could import, the part is not in the buffer, or @flags are others; -EINTR;
+ * -ENOTTY: the kernel's ION does not know the request.
  */
 int ion_sync_range(int fd, int handle_fd, __u64 offset, __u64 len,
 		   unsigned int flags);
@@ -117,10 +215,10 @@ int ion_free(int fd, ion_user_handle_t handle);
  * @flags: MAP_* of mmap(2); MAP_SHARED, a private mapping is refused
  * @offset: where in the buffer to start, a multiple of the page size
  * @ptr: returns the address, chosen as ion_map_fd() does; munmap(2) it
- * @map_fd: returns a dma-buf descriptor; close(2) it
+ * @map_fd: returns a descriptor of the buffer, close-on-exec; close(2) it
  *
  * Return: 0. -EINVAL: the client does not hold @handle, or the range is not in
- * the buffer; -EMFILE; or what mmap(2) says. No descriptor is left behind on
+ * the buffer, or @flags are refused (ion_map_fd()); -EMFILE; or what mmap(2) says. No descriptor is left behind on
  * failure.
  */
 int ion_map(int fd, ion_user_handle_t handle, size_t length, int prot,
@@ -128,7 +226,7 @@ int ion_map(int fd, ion_user_handle_t handle, size_t length, int prot,
 
 /**
  * ion_map_fd() - map a buffer of which there is a descriptor
- * @buffer_fd: a dma-buf descriptor, of any driver
+ * @buffer_fd: a dma-buf descriptor, of any driver, or a memfd of libion's
  * @length: bytes to map
  * @prot: PROT_* of mmap(2)
  * @flags: MAP_* of mmap(2); MAP_SHARED, a private mapping is refused
@@ -139,13 +237,15 @@ int ion_map(int fd, ion_user_handle_t handle, size_t length, int prot,
  * entry of the page tables, which costs a 500th. mmap(2) alone finds such an
  * address by luck.
  *
- * Return: 0, or what mmap(2) says. -EINVAL: the range is not in the buffer.
+ * Return: 0, or what mmap(2) says. -EINVAL: the range is not in the buffer, or
+ * @flags are not those of a shared mapping, or have MAP_FIXED,
+ * MAP_FIXED_NOREPLACE or MAP_ANONYMOUS.
  */
 int ion_map_fd(int buffer_fd, size_t length, int prot, int flags, off_t offset,
 	       unsigned char **ptr);
 
 /**
- * ion_share() - get a dma-buf descriptor for a handle
+ * ion_share() - get a descriptor for a handle
  * @fd: from ion_open()
  * @handle: one of its handles
  * @share_fd: returns the descriptor, close-on-exec; close(2) it
@@ -155,13 +255,15 @@ int ion_map_fd(int buffer_fd, size_t length, int prot, int flags, off_t offset,
 int ion_share(int fd, ion_user_handle_t handle, int *share_fd);
 
 /**
- * ion_import() - get a handle for a dma-buf descriptor
+ * ion_import() - get a handle for a buffer's descriptor
  * @fd: from ion_open()
- * @share_fd: a dma-buf of any driver; may be closed afterwards
+ * @share_fd: a dma-buf of any driver, or see above, of backends; may be closed
+ *	afterwards
  * @handle: returns the handle; the same one, with one more reference, if the
  *	client holds the buffer already
  *
- * Return: 0. -EBADF: @share_fd is not open; -EINVAL: it is no dma-buf.
+ * Return: 0. -EBADF: @share_fd is not open; -EINVAL: it is no dma-buf, or for a
+ * client of memfds no such memfd; -EMFILE: see above; -ENOMEM.
  */
 int ion_import(int fd, int share_fd, ion_user_handle_t *handle);
 
@@ -185,10 +287,10 @@ int ion_query_heap_cnt(int fd, int *cnt);
 int ion_query_get_heaps(int fd, int cnt, void *buffers);
 
 /**
- * ion_is_legacy() - does the kernel speak the handle ABI?
+ * ion_is_legacy() - does the client speak the handle ABI?
  * @fd: from ion_open()
  *
- * Return: 1 if it does, which our ion.ko always does; 0 if it only speaks the
+ * Return: 1 if it does, which our ion.ko and the library always do; 0 if it only speaks the
  * descriptor ABI or @fd is not open. It is for ION clients: of another driver's
  * descriptor it may say either.
  */

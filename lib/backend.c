@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+/* Which backends there are, and which of them a client gets. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "internal.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+/* What ION's node is one of. */
+#define MISC_MAJOR 10
+
+static const struct backend ion_backend_itself = {
+	.name = "ion",
+	.node = "/dev/ion",
+	.what = "ION in the kernel",
+};
+
+/* In the order tried. */
+static const struct backend *const backends[] = {
+	&ion_backend_itself,
+	&ion_dma_heap_backend,
+	&ion_udmabuf_backend,
+	&ion_memfd_backend,
+};
+
+/* Whether this process has had clients of the first, and of the last. */
+static atomic_bool had_ion, had_memfd;
+
+/* Where all buffers are dma-bufs, nobody need look whether one is a memfd. */
+bool ion_memfd_expected(void)
+{
+	return !atomic_load_explicit(&had_ion, memory_order_relaxed) ||
+	       atomic_load_explicit(&had_memfd, memory_order_relaxed);
+}
+
+bool ion_is_shortage(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
+void ion_heap_fill(struct heap *heap, const char *name, __u32 type, __u32 id,
+		   int fd)
+{
+	*heap = (struct heap) {
+		.data = { .type = type, .heap_id = id },
+		.fd = fd,
+	};
+	strncat(heap->data.name, name, sizeof(heap->data.name) - 1);
+}
+
+void ion_heaps_close(struct heaps *heaps)
+{
+	for (unsigned int i = 0; i < heaps->count; i++)
+		if (heaps->heap[i].fd >= 0)
+			close(heaps->heap[i].fd);
+	heaps->count = 0;
+}
+
+static const struct backend *find(const char *name)
+{
+	for (size_t i = 0; i < COUNT(backends); i++)
+		if (!strcmp(name, backends[i]->name))
+			return backends[i];
+	return NULL;
+}
+
+static int open_client(const struct backend *backend)
+{
+	int fd;
+
+	if (backend->open) {
+		fd = ion_client_open(backend);
+		if (fd >= 0 && backend == &ion_memfd_backend)
+			atomic_store(&had_memfd, true);
+		return fd;
+	}
+	fd = open(backend->node, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	atomic_store_explicit(&had_ion, true, memory_order_relaxed);
+	return fd;
+}
+
+int ion_open_backend(const char *name)
+{
+	const struct backend *backend;
+	int ret = -ENOENT;
+
+	if (!name) {
+		name = secure_getenv("ION_BACKEND");
+		if (name && !*name)
+			name = NULL;
+	}
+	if (name) {
+		backend = find(name);
+		return backend ? open_client(backend) : -EINVAL;
+	}
+	for (size_t i = 0; i < COUNT(backends); i++) {
+		ret = open_client(backends[i]);
+		/* Short of something is not the same as not there. */
+		if (ret >= 0 || ion_is_shortage(ret))
+			break;
+	}
+	return ret;
+}
+
+int ion_open(void)
+{
+	return ion_open_backend(NULL);
+}
+
+const char *ion_backend_name(unsigned int i)
+{
+	return i < COUNT(backends) ? backends[i]->name : NULL;
+}
+
+static bool is_ion(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISCHR(st.st_mode) &&
+	       major(st.st_rdev) == MISC_MAJOR &&
+	       (ion_is_using_modular_heaps(fd) || ion_is_legacy(fd));
+}
+
+const char *ion_backend(int fd)
+{
+	const char *name = ion_client_backend(fd);
+
+	if (name)
+		return name;
+	return is_ion(fd) ? ion_backend_itself.name : NULL;
+}
+
+static int try(const struct backend *backend)
+{
+	struct heaps heaps = { 0 };
+	int ret;
+
+	if (backend->open) {
+		ret = backend->open(&heaps);
+		ion_heaps_close(&heaps);
+		return ret;
+	}
+	ret = open(backend->node, O_RDONLY | O_CLOEXEC);
+	if (ret < 0)
+		return -errno;
+	close(ret);
+	return 0;
+}
+
+int ion_probe_backend(const char *name, char *why, size_t size)
+{
+	const struct backend *backend = name ? find(name) : NULL;
+	int ret;
+
+	if (!backend) {
+		if (why)
+			snprintf(why, size, "there is no such backend");
+		return -EINVAL;
+	}
+	ret = try(backend);
+	if (!why)
+		return ret;
+	errno = -ret;
+	switch (ret) {
+	case 0:
+		snprintf(why, size, "%s: %s", backend->node, backend->what);
+		break;
+	case -ENOENT:
+		snprintf(why, size, "there is no %s", backend->node);
+		break;
+	default:
+		snprintf(why, size, "%s cannot be used: %m", backend->node);
+	}
+	return ret;
+}
