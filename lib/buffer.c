@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+/* Buffers, the short way. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dma-buf.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,12 +13,12 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <ion/buffer.h>
-#include <ion/ion.h>
+
+#include "internal.h"
 
 #ifndef SCM_PIDFD
 #define SCM_PIDFD 4
@@ -31,15 +31,13 @@ _Static_assert(ION_READ == DMA_BUF_SYNC_READ && ION_RW == DMA_BUF_SYNC_RW &&
  * struct ion_buffer - one process's hold on a buffer
  * @fd: the descriptor
  * @dma_buf: it is one; else a memfd
- * @parts: parts of it are begun and ended by ION; it does not change, or an end
- *	would not fit its begin
  * @prot: how it is mapped; 0: it is not
  * @size: bytes
  * @addr: where it is mapped
  */
 struct ion_buffer {
 	int fd;
-	bool dma_buf, parts;
+	bool dma_buf;
 	int prot;
 	size_t size;
 	unsigned char *addr;
@@ -69,11 +67,9 @@ static int get_client(void)
  */
 static bool lost_client(int fd, int ret)
 {
-	int heaps;
-
 	if (ret != -EBADF && ret != -ENOTTY && ret != -EINVAL)
 		return false;
-	if (!ion_query_heap_cnt(fd, &heaps))
+	if (ion_backend(fd))
 		return false;
 	return atomic_compare_exchange_strong(&own_client, &fd, -1);
 }
@@ -96,20 +92,14 @@ static int request(const struct ion_buffer *buffer, unsigned long cmd,
 	return ret < 0 ? -errno : 0;
 }
 
-/* The size of a buffer of libion's that is a memfd. */
 static off_t memfd_size(int fd)
 {
-	const int sealed = F_SEAL_SHRINK | F_SEAL_GROW;
-	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 
-	if (seals < 0)
-		return errno == EBADF ? -EBADF : -EINVAL;
-	if ((seals & sealed) != sealed)
-		return -EINVAL;
 	return fstat(fd, &st) ? -errno : st.st_size;
 }
 
+/* Moves no file's position: a dma-buf has none. */
 static off_t dma_buf_size(int fd)
 {
 	off_t size = lseek(fd, 0, SEEK_END);
@@ -121,13 +111,16 @@ static off_t dma_buf_size(int fd)
 static int adopt(int fd, struct ion_buffer **buffer)
 {
 	struct ion_buffer *new;
-	struct statfs fs;
 	bool dma_buf;
 	off_t size;
+	int ret;
 
-	if (fstatfs(fd, &fs))
-		return -errno;
-	dma_buf = fs.f_type == DMA_BUF_MAGIC;
+	ret = ion_dma_buf_check(fd);
+	dma_buf = !ret;
+	if (!dma_buf)
+		ret = ion_memfd_backend.check(fd);
+	if (ret)
+		return ret;
 	size = dma_buf ? dma_buf_size(fd) : memfd_size(fd);
 	if (size <= 0)
 		return size ? size : -EINVAL;
@@ -138,7 +131,6 @@ static int adopt(int fd, struct ion_buffer **buffer)
 		return -ENOMEM;
 	new->fd = fd;
 	new->dma_buf = dma_buf;
-	new->parts = dma_buf && get_client() >= 0;
 	new->size = size;
 	*buffer = new;
 	return 0;
@@ -179,7 +171,7 @@ int ion_buffer_create(size_t size, const char *heap, unsigned int flags,
 	unsigned int mask;
 	int client, fd, ret;
 
-	if (!buffer)
+	if (!buffer || !ion_page_up(size))
 		return -EINVAL;
 	do {
 		client = get_client();
@@ -257,6 +249,9 @@ static int sync_part(struct ion_buffer *buffer, size_t offset, size_t len,
 		client = get_client();
 		if (client < 0)
 			return client;
+		/* Only ION in the kernel knows parts. */
+		if (ion_client_backend(client))
+			return sync_whole(buffer, flags);
 		ret = ion_sync_range(client, buffer->fd, offset, len, flags);
 	} while (ret == -EINTR || ret == -EAGAIN ||
 		 (ret && lost_client(client, ret)));
@@ -276,7 +271,7 @@ static int cpu_access(struct ion_buffer *buffer, unsigned int bound,
 		atomic_thread_fence(memory_order_seq_cst);
 		return 0;
 	}
-	if (len == buffer->size || !buffer->parts)
+	if (len == buffer->size)
 		return sync_whole(buffer, bound | access);
 	return sync_part(buffer, offset, len, bound | access);
 }
