@@ -74,7 +74,7 @@ DEB_PACKAGES := gcc libc6-dev dpkg-dev debhelper dh-dkms scdoc pkg-config \
 CHECK_PACKAGES := $(VM_PACKAGES) git perl shellcheck sparse \
 	gcc-multilib libcmocka-dev netpbm linux-source-6.12 udev \
 	qemu-system-arm device-tree-compiler flex bison bc libelf-dev \
-	graphviz strace tmux bash-completion $(BENCH_PACKAGES) $(DEB_PACKAGES) \
+	graphviz strace tmux $(BENCH_PACKAGES) $(DEB_PACKAGES) \
 	lintian mmdebstrap e2fsprogs man-db
 
 all: lib examples
@@ -92,7 +92,7 @@ all: lib examples
 lib: $(LIB) $(PC) $(INCLUDES)
 examples: $(EXAMPLES)
 tools: $(TOOLS)
-tests: $(TESTS) $(B)/bench/measure
+tests: $(TESTS) $(B)/tests/holder $(B)/bench/measure
 
 # ---- the user side
 
@@ -142,6 +142,10 @@ $(B)/tests/%: tests/%.c $(B)/lib/libion.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) \
 		$(B)/lib/libion.a -lcmocka -lpthread $(LDLIBS)
+
+$(B)/tests/holder: tests/programs/holder.c $(B)/lib/libion.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lpthread
 
 $(B)/tests/fuzz: $(wildcard tests/fuzz/*)
 

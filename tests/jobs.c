@@ -62,23 +62,6 @@ static struct vion_result finish(int vion, int fd, struct vion_job job)
 
 /* ---- what they do */
 
-static __u32 crc_of(const void *addr, size_t len)
-{
-	static __u32 table[256];
-	const unsigned char *p = addr;
-	__u32 crc = ~0U;
-
-	for (__u32 i = 0; !table[255] && i < 256; i++) {
-		table[i] = i;
-		for (int bit = 0; bit < 8; bit++)
-			table[i] = table[i] >> 1 ^
-				   (table[i] & 1 ? 0xedb88320 : 0);
-	}
-	while (len--)
-		crc = crc >> 8 ^ table[(crc ^ *p++) & 255];
-	return ~crc;
-}
-
 static void fill_repeats_its_pattern(void **state)
 {
 	static const size_t lengths[] = { 1, 2, 3, 4, 5, 7, 8, 63, PAGE,
@@ -1008,6 +991,28 @@ static void jobs_keep_their_buffers(void **state)
 	close(gate.vgem);
 }
 
+/* And give them back: when its end was seen, unregistering is enough. */
+static void ended_jobs_have_nothing(void **state)
+{
+	struct fixture *f = *state;
+	long long bytes = counted_bytes();
+
+	for (int i = 0; i < 100; i++) {
+		int fd = alloc_fd(f->ion, SYSTEM, SIZE);
+		int other = alloc_fd(f->ion, SYSTEM, SIZE), fence;
+
+		expect(reg(f->vion, fd), 0);
+		fence = submit_with_fence(f->vion, copy_job(other, i % 2, 0, 0,
+							    SIZE), NULL);
+		wait_for(fence, POLLIN);
+		expect(request(f->vion, VION_UNREGISTER_ION, &fd), 0);
+		close(fd);
+		close(other);
+		expect(counted_bytes(), bytes);
+		close(fence);
+	}
+}
+
 static int references(void)
 {
 	FILE *file = fopen("/sys/module/vion/refcnt", "r");
@@ -1383,6 +1388,7 @@ int main(void)
 		with_buffer(the_submitter_may_be_killed),
 		with_buffer(the_only_one_who_has_vion_is_killed),
 		with_buffer(jobs_keep_their_buffers),
+		with_buffer(ended_jobs_have_nothing),
 		with_buffer(devices_see_what_jobs_do),
 		with_buffer(mapped_devices_see_it_too),
 		with_buffer(foreign_jobs_are_done_at_once),

@@ -70,6 +70,24 @@ static inline long ask_result(int vion, __u64 id)
 	return request(vion, VION_RESULT, &result);
 }
 
+/* As zlib does it. */
+static inline __u32 crc_of(const void *addr, size_t len)
+{
+	static __u32 table[256];
+	const unsigned char *p = addr;
+	__u32 crc = ~0U;
+
+	for (__u32 i = 0; !table[255] && i < 256; i++) {
+		table[i] = i;
+		for (int bit = 0; bit < 8; bit++)
+			table[i] = table[i] >> 1 ^
+				   (table[i] & 1 ? 0xedb88320 : 0);
+	}
+	while (len--)
+		crc = crc >> 8 ^ table[(crc ^ *p++) & 255];
+	return ~crc;
+}
+
 /* What of @events is there within @ms; of a dma-buf or a sync_file. */
 static inline int poll_fd(int fd, short events, int ms)
 {

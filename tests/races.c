@@ -928,14 +928,10 @@ static long write_one(void)
 
 static __u32 crc_of_all(int byte)
 {
-	__u32 crc = ~0U;
+	unsigned char data[LARGE];
 
-	for (size_t i = 0; i < LARGE; i++) {
-		crc ^= byte;
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-	}
-	return ~crc;
+	memset(data, byte, LARGE);
+	return crc_of(data, LARGE);
 }
 
 /* A job has its buffer from the first to the last. */

@@ -65,6 +65,7 @@ static int vion_register(struct vion_file *vion, int fd)
 		swap(vion->buffer, buffer);
 		up_write(&vion->lock);
 	}
+	vion_queue_flush(vion->queue);
 	vion_buffer_put(buffer);
 	return ret;
 }
@@ -89,6 +90,7 @@ static int vion_unregister(struct vion_file *vion, int fd)
 	else
 		swap(vion->buffer, buffer);
 	up_write(&vion->lock);
+	vion_queue_flush(vion->queue);
 	vion_buffer_put(buffer);
 out:
 	dma_buf_put(dmabuf);

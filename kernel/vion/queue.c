@@ -48,7 +48,7 @@ struct vion_fence {
 
 /**
  * struct queued_job - a job on its way
- * @node: in the queue's jobs, then in its done
+ * @node: in the queue's jobs, or alone if it is done now, then in its done
  * @queue: whose
  * @job: what there is to do
  * @fence: signals its end
@@ -96,7 +96,7 @@ struct outcome {
  * @lock: protects the lists, their count and the outcomes
  * @jobs: those that have not ended, in order
  * @done: those that have
- * @count: how many are in both
+ * @count: of jobs that have not ended or are in @done
  * @outcomes: of the last jobs, at id % VION_MAX_JOBS
  */
 struct vion_queue {
@@ -169,23 +169,6 @@ static void set_outcome(struct vion_queue *queue, u64 id, int status, u32 crc32)
 	outcome->crc32 = crc32;
 }
 
-static void begin_outcome(struct vion_queue *queue, u64 id)
-{
-	set_outcome(queue, id, -EINPROGRESS, 0);
-	queue->last_id = id;
-}
-
-/* Ready for whoever asks when the fence has signalled. */
-static void end_job(struct queued_job *q, int status)
-{
-	spin_lock(&q->queue->lock);
-	set_outcome(q->queue, q->fence->seqno, status, q->job.crc32);
-	spin_unlock(&q->queue->lock);
-	if (status)
-		dma_fence_set_error(q->fence, status);
-	dma_fence_signal(q->fence);
-}
-
 static void free_job(struct queued_job *q)
 {
 	while (q->count)
@@ -221,7 +204,7 @@ static void wake(struct dma_fence *fence, struct dma_fence_cb *cb)
 	queue_work(runners, &q->queue->run);
 }
 
-/* That a fence has signalled does not say that its callbacks are over: */
+/* That a fence has signalled does not say that its callbacks are over. */
 static void stop_waiting(struct queued_job *q)
 {
 	if (q->waiting)
@@ -243,6 +226,26 @@ static bool is_ready(struct queued_job *q)
 		stop_waiting(q);
 	}
 	return true;
+}
+
+/*
+ * Who knows that it has ended can ask how, and have given back what it had: so
+ * that comes before the signal, and the job may be gone by then.
+ */
+static void end_job(struct queued_job *q, int status)
+{
+	struct dma_fence *fence = dma_fence_get(q->fence);
+	struct vion_queue *queue = q->queue;
+
+	spin_lock(&queue->lock);
+	set_outcome(queue, fence->seqno, status, q->job.crc32);
+	list_move_tail(&q->node, &queue->done);
+	spin_unlock(&queue->lock);
+	if (status)
+		dma_fence_set_error(fence, status);
+	dma_fence_signal(fence);
+	dma_fence_put(fence);
+	queue_work(cleaners, &queue->clean);
 }
 
 static struct queued_job *first_job(struct vion_queue *queue)
@@ -270,10 +273,6 @@ static void run(struct work_struct *work)
 		} else {
 			break;
 		}
-		spin_lock(&queue->lock);
-		list_move_tail(&q->node, &queue->done);
-		spin_unlock(&queue->lock);
-		queue_work(cleaners, &queue->clean);
 	}
 	dma_fence_end_signalling(cookie);
 }
@@ -361,17 +360,26 @@ static void add_fence(struct job *job, struct dma_fence *fence)
 							  DMA_RESV_USAGE_READ);
 }
 
-/* It may be done, and be gone, as soon as it is in the list. */
 static void add_job(struct queued_job *q)
+{
+	struct vion_queue *queue = q->queue;
+
+	lockdep_assert_held(&queue->lock);
+	queue->last_id = q->fence->seqno;
+	set_outcome(queue, queue->last_id, -EINPROGRESS, 0);
+	queue->count++;
+}
+
+/* It may be done, and be gone, as soon as it is in the list. */
+static void queue_job(struct queued_job *q)
 {
 	struct vion_queue *queue = q->queue;
 
 	dma_fence_put(queue->last);
 	queue->last = dma_fence_get(q->fence);
 	spin_lock(&queue->lock);
-	begin_outcome(queue, q->fence->seqno);
+	add_job(q);
 	list_add_tail(&q->node, &queue->jobs);
-	queue->count++;
 	spin_unlock(&queue->lock);
 	queue_work(runners, &queue->run);
 }
@@ -393,7 +401,7 @@ static int enqueue(struct queued_job *q)
 	cookie = dma_fence_begin_signalling();
 	add_fence(&q->job, q->fence);
 	unlock(&q->job);
-	add_job(q);
+	queue_job(q);
 	dma_fence_end_signalling(cookie);
 	goto out;
 
@@ -424,10 +432,10 @@ static int do_now(struct queued_job *q)
 		return ret;
 
 	spin_lock(&queue->lock);
-	begin_outcome(queue, q->fence->seqno);
+	add_job(q);
 	spin_unlock(&queue->lock);
 	end_job(q, vion_job_do(job));
-	free_job(q);
+	clean(&queue->clean);
 	return 0;
 }
 
@@ -498,6 +506,7 @@ int vion_queue_submit(struct vion_queue *queue, struct vion_buffer *buffer,
 	q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
 	if (!q)
 		return -ENOMEM;
+	INIT_LIST_HEAD(&q->node);
 	q->queue = queue;
 	q->job.args = *args;
 	ret = vion_job_init(&q->job, buffer, queue->client);
@@ -554,6 +563,18 @@ int vion_queue_result(struct vion_queue *queue, struct vion_result *result)
 }
 
 /**
+ * vion_queue_flush() - give back what jobs that have ended still have
+ * @queue: the open file's
+ *
+ * Context: may sleep. Takes reservation locks.
+ */
+void vion_queue_flush(struct vion_queue *queue)
+{
+	clean(&queue->clean);
+	flush_work(&queue->clean);
+}
+
+/**
  * vion_queue_create() - make the queue of an open file
  * @client: the open file's; outlives the queue
  *
@@ -590,7 +611,7 @@ void vion_queue_destroy(struct vion_queue *queue)
 	flush_work(&queue->run);
 	/* A fence that signalled meanwhile may have woken it again, for nothing. */
 	cancel_work_sync(&queue->run);
-	flush_work(&queue->clean);
+	vion_queue_flush(queue);
 	dma_fence_put(queue->last);
 	mutex_destroy(&queue->submit);
 	kvfree(queue);

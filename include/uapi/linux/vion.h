@@ -24,7 +24,8 @@
 /*
  * Share a buffer with the driver. The argument points to a dma-buf descriptor,
  * which may be closed afterwards: the driver keeps the buffer until it is
- * unregistered, replaced by another or the file is closed.
+ * unregistered, replaced by another or the file is closed. What jobs that have
+ * ended still had of buffers is given back when the request returns.
  *
  * EBADF: no open descriptor. EINVAL: not a dma-buf, or its exporter cannot map
  * it into the kernel. EFAULT: a bad pointer. EOPNOTSUPP: the buffer is I/O
@@ -33,7 +34,9 @@
 #define VION_REGISTER_ION	_IOW(VION_IOC_MAGIC, 0xd0, int)
 
 /*
- * Take the buffer back. The argument points to a descriptor of it.
+ * Take the buffer back. The argument points to a descriptor of it. Jobs that have
+ * not ended keep it until then; what those that have ended still had is given
+ * back when the request returns.
  *
  * EBADF: no open descriptor. EINVAL: not a dma-buf, or not the one that is
  * registered. ENXIO: no buffer is registered. EFAULT: a bad pointer.
