@@ -56,5 +56,6 @@ void measure_copies(void);
 void measure_registering(void);
 void measure_many(void);
 void measure_cpus(void);
+void measure_camera(void);
 
 #endif

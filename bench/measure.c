@@ -156,6 +156,7 @@ static const struct {
 	{ "register", measure_registering },
 	{ "many", measure_many },
 	{ "cpus", measure_cpus },
+	{ "camera", measure_camera },
 };
 
 int main(int argc, char **argv)

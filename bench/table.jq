@@ -78,6 +78,23 @@ def registering($kernel):
 	| row($kernel; "register, contiguous"; .size; .whole; "4 KiB"; $first;
 	      0.99);
 
+def camera($kernel):
+	. as $all | .[]
+	| select(.who == "shared" and (.test | endswith("screen"))) | . as $ion
+	| ($all[] | select(.test == $ion.test and .size == $ion.size and
+			   .who == "copied")) as $peer
+	| ("camera, " + .test) as $what
+	| row($kernel; $what; .size; .whole; "copied"; $peer.whole; 1.05),
+	  row($kernel; $what + ", program"; .size; .own; "copied"; $peer.own;
+	      null);
+
+# What a program does that shares is the same for any frame.
+def camera_growth($kernel):
+	[of("no screen"; "shared")] | sort_by(.size)
+	| select(length > 0) | .[0] as $first | .[-1]
+	| row($kernel; "camera, no screen, program"; .size; .own;
+	      "of 640x480"; $first.own; 0.8);
+
 def many($kernel):
 	. as $all | of("many"; "ion") | . as $ion
 	| row($kernel; "the 100000th buffer"; .size; .last; "the first";
@@ -98,5 +115,5 @@ def cpus($kernel):
  | map(.results) | add
  | lives($kernel), empty_pools($kernel), sustained($kernel),
    combined($kernel), copies($kernel), growth($kernel), frames($kernel),
-   registering($kernel), many($kernel), cpus($kernel))
+   registering($kernel), camera($kernel), camera_growth($kernel), many($kernel), cpus($kernel))
 | @tsv

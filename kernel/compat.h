@@ -21,6 +21,9 @@
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 #include <linux/iommu-dma.h>
+#include <linux/unaligned.h>
+#else
+#include <asm/unaligned.h>
 #endif
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
 #include <linux/dma-heap.h>

@@ -183,6 +183,9 @@ static struct client *get(int fd)
 	client = clients;
 	while (client && (client->ended || !is_same(&client->token, &id)))
 		client = client->next;
+	/* The other end, whose number may have been a client's before. */
+	if (client && fd == client->watch)
+		client = NULL;
 	if (client)
 		client->refs++;
 	pthread_mutex_unlock(&lock);
@@ -478,9 +481,10 @@ static int free_handle(struct client *client, struct handle *handle)
 }
 
 /* One more reference, which takes @fd over, to the buffer behind it. */
-static int hold(struct client *client, int fd, ion_user_handle_t *id)
+static int hold(struct client *client, int fd, bool is_new,
+		ion_user_handle_t *id)
 {
-	struct handle *handle;
+	struct handle *handle = NULL;
 	struct stat st;
 	int ret = 0;
 
@@ -490,7 +494,8 @@ static int hold(struct client *client, int fd, ion_user_handle_t *id)
 		return ret;
 	}
 	pthread_mutex_lock(&lock);
-	handle = find_buffer(client, st.st_dev, st.st_ino);
+	if (!is_new)
+		handle = find_buffer(client, st.st_dev, st.st_ino);
 	if (handle) {
 		/* Past that many the count stays: nothing is freed then. */
 		if (handle->users != UINT_MAX)
@@ -520,7 +525,7 @@ int ion_client_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,
 		return -ENOTTY;
 	ret = alloc(client, len, align, heap_mask);
 	if (ret >= 0)
-		ret = hold(client, ret, handle);
+		ret = hold(client, ret, true, handle);
 	put(client);
 	return ret;
 }
@@ -542,7 +547,7 @@ int ion_client_import(int fd, int share_fd, ion_user_handle_t *handle)
 	if (ret)
 		close(share_fd);
 	else
-		ret = hold(client, share_fd, handle);
+		ret = hold(client, share_fd, false, handle);
 out:
 	put(client);
 	return ret;

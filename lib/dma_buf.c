@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Dma-bufs, whoever exported them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
 
@@ -11,10 +12,12 @@
 
 int ion_dma_buf_check(int fd)
 {
+	int flags = fcntl(fd, F_GETFL);
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs))
-		return errno == EBADF ? -EBADF : -EINVAL;
+	/* To the kernel, what is only a path is not open. */
+	if (flags < 0 || flags & O_PATH || fstatfs(fd, &fs))
+		return -EBADF;
 	return fs.f_type == DMA_BUF_MAGIC ? 0 : -EINVAL;
 }
 

@@ -422,7 +422,8 @@ static int sealed_memfd(int seals)
 static void imports_refused(void **state)
 {
 	int ion = open_client(), pipes[2], handle = 77, other = open_client();
-	int before, no[7];
+	char path[40];
+	int before, no[7], paths[2];
 
 	(void)state;
 	expect(sys(pipe(pipes)), 0);
@@ -434,7 +435,12 @@ static void imports_refused(void **state)
 			     F_SEAL_SEAL);
 	no[5] = expect_ok(sys(socket(AF_UNIX, SOCK_STREAM, 0)));
 	no[6] = expect_ok(sys(open("/proc/self/exe", O_RDONLY)));
+	paths[0] = alloc_fd(ion, SYSTEM, PAGE);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", paths[0]);
+	paths[1] = expect_ok(sys(open(path, O_PATH)));
 	before = open_descriptors();
+	expect(ion_import(ion, paths[1], &handle), -EBADF);
+	expect(ion_sync_fd(ion, paths[1]), -EBADF);
 	expect(ion_import(ion, -1, &handle), -EBADF);
 	expect(ion_import(ion, 1000, &handle), -EBADF);
 	expect(ion_import(ion, INT32_MAX, &handle), -EBADF);
@@ -449,6 +455,8 @@ static void imports_refused(void **state)
 	expect(handle, 77);
 	for (size_t i = 0; i < COUNT(no); i++)
 		close(no[i]);
+	close(paths[0]);
+	close(paths[1]);
 	close(pipes[0]);
 	close(pipes[1]);
 	ion_close(other);
@@ -690,6 +698,19 @@ static void reused_numbers_are_no_clients(void **state)
 		close(ends[0]);
 	close(ends[1]);
 	ion_close(open_client());
+}
+
+/* Nor are those that the library has for itself. */
+static void only_the_token_is_the_client(void **state)
+{
+	int ion = open_client();
+
+	(void)state;
+	alloc_ok(ion, PAGE);
+	for (int fd = 0; fd < 100; fd++)
+		if (fd != ion)
+			assert_null(ion_backend(fd));
+	ion_close(ion);
 }
 
 /* closefrom(), and what was opened since is not touched. */
@@ -1017,6 +1038,7 @@ static int run(const struct kind *one)
 		cmocka_unit_test(duplicates_are_the_client),
 		cmocka_unit_test(plain_close_ends_it),
 		cmocka_unit_test(reused_numbers_are_no_clients),
+		cmocka_unit_test(only_the_token_is_the_client),
 		cmocka_unit_test(descriptors_of_others_are_left_alone),
 		cmocka_unit_test(both_go_on_after_fork),
 		cmocka_unit_test(processes_share),

@@ -9,6 +9,7 @@
 #include <linux/dma-heap.h>
 #include <linux/ion_test.h>
 
+#include "jobs.h"
 #include "kernel/heap_test.h"
 #include "load.h"
 #include "pool.h"
@@ -309,6 +310,7 @@ enum needs {
 	NODE = 128,		/* of a dma-heap */
 	POOLS = 256,		/* in which something waits */
 	CONTROL = 512,		/* of heap_test */
+	FENCE = 1024,		/* of another driver's, on the buffer */
 };
 
 enum gives { NOTHING, A_DESCRIPTOR, A_HANDLE, A_MAPPING, A_HEAP };
@@ -353,6 +355,7 @@ struct call {
 struct state {
 	const struct call *call;
 	int ion, fd, handle, vion, importer, node, control;
+	struct gate gate;
 	int got_fd, got_handle;
 	void *got_addr;
 };
@@ -420,6 +423,10 @@ static void prepare(struct state *s)
 			 node_names[call->heap]);
 		s->node = open_file("/dev", path, O_RDONLY);
 	}
+	if (call->needs & FENCE) {
+		s->gate = make_gate(s->fd);
+		expect(shut(&s->gate, VGEM_WRITE), 0);
+	}
 	if (call->needs & CONTROL)
 		s->control = open_file("/dev", "ion_heap_test", O_RDONLY);
 }
@@ -432,6 +439,8 @@ static void close_all(struct state *s)
 	for (size_t i = 0; i < COUNT(fds); i++)
 		if (fds[i] >= 0)
 			expect(sys(close(fds[i])), 0);
+	if (s->call->needs & FENCE)
+		close(s->gate.vgem);
 	if (s->call->needs & POOLS)
 		expect(set_pool_size("0"), 0);
 }
@@ -587,6 +596,41 @@ static long vion_ioctl(struct state *s)
 	return request(s->vion, s->call->number, &s->fd);
 }
 
+/* Its end is waited for where vion is closed. */
+static long submit_one(struct state *s, struct vion_job job)
+{
+	long ret;
+
+	job.flags = VION_JOB_FENCE;
+	ret = submit(s->vion, &job);
+	if (!ret)
+		close(job.fence);
+	return ret;
+}
+
+static long submit_fill(struct state *s)
+{
+	return submit_one(s, fill_job(0, s->call->size, 1));
+}
+
+static long submit_stamp(struct state *s)
+{
+	return submit_one(s, stamp_job(DRM_FORMAT_RGB888));
+}
+
+static long submit_copy(struct state *s)
+{
+	return submit_one(s, copy_job(s->fd, 0, 0, PAGE, PAGE));
+}
+
+/* Behind a fence of another driver, which expires by itself. */
+static long submit_behind(struct state *s)
+{
+	struct vion_job job = crc_job(0, s->call->size);
+
+	return submit(s->vion, &job);
+}
+
 static long vion_read(struct state *s)
 {
 	char data[2 * PAGE];
@@ -662,6 +706,9 @@ static long add_heap(struct state *s)
 #define IMPORT(n, fn, cmd, need, count) { .name = n, .call = fn, \
 	.number = cmd, .size = SIZE, .needs = IMPORTER | (need), \
 	.copies = count }
+
+#define SUBMIT(n, fn, need) { .name = "SUBMIT, " n, .call = fn, \
+	.size = SIZE, .needs = VION | REGISTERED | (need), .copies = 1 }
 
 /* The same requests as callers with pointer handles see them. */
 #define PTR_FREE _IOWR('I', 1, uint64_t)
@@ -766,13 +813,18 @@ static const struct call calls[] = {
 	  .needs = VION | BUFFER, .size = SIZE, .vmaps = true },
 	{ .name = "REGISTER, again", .call = vion_ioctl,
 	  .number = VION_REGISTER_ION, .needs = VION | BUFFER | REGISTERED,
-	  .size = SIZE, .no_memory = true },
+	  .size = SIZE },
 	{ .name = "REGISTER, foreign", .call = vion_ioctl,
 	  .number = VION_REGISTER_ION, .needs = VION | FOREIGN, .size = SIZE,
 	  .vmaps = true },
 	{ .name = "UNREGISTER", .call = vion_ioctl,
 	  .number = VION_UNREGISTER_ION, .needs = VION | BUFFER | REGISTERED,
 	  .size = SIZE, .no_memory = true },
+	SUBMIT("fill", submit_fill, BUFFER),
+	SUBMIT("stamp", submit_stamp, BUFFER),
+	SUBMIT("copy", submit_copy, BUFFER),
+	SUBMIT("foreign", submit_fill, FOREIGN),
+	SUBMIT("behind a fence", submit_behind, BUFFER | FENCE),
 	{ .name = "read", .call = vion_read, .size = SIZE,
 	  .needs = VION | BUFFER | REGISTERED, .copies = 1,
 	  .no_memory = true },

@@ -3,29 +3,12 @@
  * Buffers of other drivers through our doors, and ours through theirs: vgem on
  * every kernel, udmabuf and the kernel's own dma-heap where there are some.
  */
-#include <linux/dma-heap.h>
 #include <sys/utsname.h>
 
+#include "exporters.h"
 #include "importers.h"
-#include "vgem.h"
 
 #define SIZE (64 * KiB)
-
-static int alloc_from_dma_heap(void)
-{
-	struct dma_heap_allocation_data data = {
-		.len = SIZE, .fd_flags = O_RDWR | O_CLOEXEC,
-	};
-	int heap;
-
-	/* Without it, "system" is ours. */
-	if (access("/sys/class/dma_heap", F_OK))
-		return -1;
-	heap = expect_ok(sys(open("/dev/dma_heap/system", O_RDWR)));
-	expect(request(heap, DMA_HEAP_IOCTL_ALLOC, &data), 0);
-	close(heap);
-	return data.fd;
-}
 
 /* Import, share again, map, register with vion, and it is all one memory. */
 static void goes_all_the_way(int fd)
@@ -71,7 +54,7 @@ static void goes_all_the_way(int fd)
 static void vgem_buffer_is_imported(void **state)
 {
 	int vgem = open_vgem();
-	int fd = export_from_vgem(vgem, SIZE);
+	int fd = export_from_vgem(vgem, SIZE, DRM_RDWR);
 
 	(void)state;
 	close(vgem);
@@ -93,7 +76,7 @@ static void udmabuf_is_imported(void **state)
 
 static void dma_heap_buffer_is_imported(void **state)
 {
-	int fd = alloc_from_dma_heap();
+	int fd = alloc_from_dma_heap(SIZE);
 
 	(void)state;
 	if (fd < 0)

@@ -55,6 +55,7 @@ static const struct kind_of_operation kinds[] = {
 	{ "register", 12, do_register },
 	{ "unregister", 6, do_unregister },
 	{ "vion_io", 24, do_vion_io },
+	{ "vion_job", 16, do_vion_job },
 	{ "vion_seek", 4, do_vion_seek },
 	{ "importer", 8, do_importer },
 	{ "importer_io", 12, do_importer_io },

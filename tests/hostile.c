@@ -9,7 +9,7 @@
 #include <sys/klog.h>
 #include <sys/sendfile.h>
 
-#include "test.h"
+#include "jobs.h"
 
 #define SIZE (4 * PAGE)
 #define ALLOC_SIZE (2 * PAGE)
@@ -24,6 +24,7 @@ static unsigned char *const room = (unsigned char *)0x10000000;
 
 static int ion, node, vion, importer, buffer;
 static int handle;
+static __u64 last_job;
 static unsigned int heap;
 static unsigned long asked;
 
@@ -42,7 +43,7 @@ struct field {
 	unsigned char offset, size;
 };
 
-#define MAX_ARG 32
+#define MAX_ARG 160
 
 struct request {
 	const char *name;
@@ -340,6 +341,127 @@ static void unregister_undo(const void *arg)
 	expect(request(vion, VION_REGISTER_ION, &fd), 0);
 }
 
+/* ---- jobs */
+
+static void fill_valid(void *arg)
+{
+	*(struct vion_job *)arg = fill_job(PAGE, PAGE, 0x01020304);
+}
+
+static void stamp_valid(void *arg)
+{
+	*(struct vion_job *)arg = stamp_job(DRM_FORMAT_XRGB8888);
+}
+
+static void copy_valid(void *arg)
+{
+	*(struct vion_job *)arg = copy_job(buffer, 1, 0, 2 * PAGE, PAGE);
+}
+
+static void crc_valid(void *arg)
+{
+	*(struct vion_job *)arg = crc_job(0, SIZE);
+	((struct vion_job *)arg)->flags = VION_JOB_FENCE;
+}
+
+static bool is_bad_part(__u64 offset, __u64 len)
+{
+	return !len || no_range(offset, len);
+}
+
+static bool is_bad_copy(const struct vion_copy *c)
+{
+	__u64 a = c->offset, b = c->fd_offset;
+
+	return c->to_fd > 1 || is_bad_part(a, c->len) ||
+	       is_bad_part(b, c->len) || (a < b ? b - a : a - b) < c->len;
+}
+
+static bool is_bad_stamp(const struct vion_stamp *s)
+{
+	__u64 bytes = s->format == DRM_FORMAT_XRGB8888 ? 4 :
+		      s->format == DRM_FORMAT_RGB888 ? 3 :
+		      s->format == DRM_FORMAT_RGB565 ? 2 : 0;
+	__u64 line = s->width * bytes, columns = strnlen(s->text, 64) * 8;
+
+	if (!line || line > s->stride || !s->height || !columns ||
+	    columns == 64 * 8 || s->foreground > 0xffffff ||
+	    s->background > 0xffffff || s->x + columns > s->width ||
+	    s->y + 16ULL > s->height)
+		return true;
+	for (const char *c = s->text; *c; c++)
+		if (*c < ' ' || *c > '~')
+			return true;
+	/* So many lines of so few bytes do not overflow. */
+	return s->height - 1 > SIZE ||
+	       is_bad_part(s->offset, (s->height - 1ULL) * s->stride + line);
+}
+
+static bool is_used(const void *space, size_t used)
+{
+	for (size_t i = used; i < sizeof(((struct vion_job *)0)->space); i++)
+		if (((const char *)space)[i])
+			return true;
+	return false;
+}
+
+static errors_t job_errors(const void *arg)
+{
+	const struct vion_job *job = arg;
+	errors_t errors = when(job->flags & ~VION_JOB_FENCE || job->reserved,
+			       EINVAL);
+
+	switch (job->type) {
+	case VION_JOB_FILL:
+		return errors | when(is_bad_part(job->fill.offset,
+						 job->fill.len) ||
+				     job->fill.pad ||
+				     is_used(job->space, sizeof(job->fill)),
+				     EINVAL);
+	case VION_JOB_STAMP:
+		return errors | when(is_bad_stamp(&job->stamp) ||
+				     is_used(job->space, sizeof(job->stamp)),
+				     EINVAL);
+	case VION_JOB_COPY:
+		return errors | no_buffer(job->copy.fd) |
+		       when(is_bad_copy(&job->copy) ||
+			    is_used(job->space, sizeof(job->copy)), EINVAL);
+	case VION_JOB_CRC32:
+		return errors | when(is_bad_part(job->crc32.offset,
+						 job->crc32.len) ||
+				     is_used(job->space, sizeof(job->crc32)),
+				     EINVAL);
+	default:
+		return MAY(EINVAL);
+	}
+}
+
+static void job_undo(const void *arg)
+{
+	const struct vion_job *job = arg;
+
+	expect(job->id == last_job + 1, 1);
+	last_job = job->id;
+	wait_for(buffer, POLLOUT);
+	expect(result_of(vion, job->id).status, 0);
+	expect(job->fence >= 0, job->flags == VION_JOB_FENCE);
+	if (job->fence >= 0)
+		close(job->fence);
+}
+
+static void result_valid(void *arg)
+{
+	*(struct vion_result *)arg = (struct vion_result) { .id = last_job };
+}
+
+static errors_t result_errors(const void *arg)
+{
+	const struct vion_result *result = arg;
+
+	return when(!result->id || result->id > last_job ||
+		    last_job - result->id >= VION_MAX_JOBS, ENOENT);
+}
+
 static void rw_valid(void *arg)
 {
 	*(struct ion_test_rw_data *)arg = (struct ion_test_rw_data) {
@@ -396,6 +518,30 @@ FIELDS(heap_fields, F(struct dma_heap_allocation_data, len),
 	F(struct dma_heap_allocation_data, fd),
 	F(struct dma_heap_allocation_data, fd_flags),
 	F(struct dma_heap_allocation_data, heap_flags));
+#define JOB_FIELDS(name, ...)						\
+	FIELDS(name, F(struct vion_job, type), F(struct vion_job, flags),	\
+	       F(struct vion_job, fence), F(struct vion_job, reserved),	\
+	       F(struct vion_job, id), F(struct vion_job, space[15]),	\
+	       __VA_ARGS__)
+JOB_FIELDS(fill_fields, F(struct vion_job, fill.offset),
+	F(struct vion_job, fill.len), F(struct vion_job, fill.pattern),
+	F(struct vion_job, fill.pad), F(struct vion_job, space[3]));
+JOB_FIELDS(stamp_fields, F(struct vion_job, stamp.offset),
+	F(struct vion_job, stamp.width), F(struct vion_job, stamp.height),
+	F(struct vion_job, stamp.stride), F(struct vion_job, stamp.format),
+	F(struct vion_job, stamp.x), F(struct vion_job, stamp.y),
+	F(struct vion_job, stamp.foreground),
+	F(struct vion_job, stamp.background),
+	F(struct vion_job, stamp.text[0]), F(struct vion_job, stamp.text[1]),
+	F(struct vion_job, stamp.text[63]));
+JOB_FIELDS(copy_fields, F(struct vion_job, copy.fd),
+	F(struct vion_job, copy.to_fd), F(struct vion_job, copy.offset),
+	F(struct vion_job, copy.fd_offset), F(struct vion_job, copy.len),
+	F(struct vion_job, space[4]));
+JOB_FIELDS(crc_fields, F(struct vion_job, crc32.offset),
+	F(struct vion_job, crc32.len), F(struct vion_job, space[2]));
+FIELDS(result_fields, F(struct vion_result, id),
+	F(struct vion_result, status), F(struct vion_result, crc32));
 FIELDS(rw_fields, F(struct ion_test_rw_data, ptr),
 	F(struct ion_test_rw_data, offset), F(struct ion_test_rw_data, size),
 	F(struct ion_test_rw_data, write),
@@ -410,6 +556,9 @@ FIELDS(long_field, { "argument", 0, 8 });
 #define ION_IOC_SYNC_PTR _IOWR('I', 7, struct pointer_data)
 
 #define R(fd, cmd, ...) { #cmd, &(fd), cmd, __VA_ARGS__ }
+
+#define JOB(kind) { "VION_SUBMIT of " #kind, &vion, VION_SUBMIT, true,	\
+	false, kind##_valid, job_errors, job_undo, kind##_fields }
 
 static const struct request requests[] = {
 	R(ion, ION_IOC_ALLOC, true, true, alloc_valid, alloc_errors, alloc_undo,
@@ -448,6 +597,9 @@ static const struct request requests[] = {
 	  register_errors, nothing, int_field),
 	R(vion, VION_UNREGISTER_ION, false, false, register_valid,
 	  register_errors, unregister_undo, int_field),
+	JOB(fill), JOB(stamp), JOB(copy), JOB(crc),
+	R(vion, VION_RESULT, true, false, result_valid, result_errors, nothing,
+	  result_fields),
 	R(importer, ION_IOC_TEST_DMA_MAPPING, false, false, rw_valid, rw_errors,
 	  nothing, rw_fields),
 	R(importer, ION_IOC_TEST_KERNEL_MAPPING, false, false, rw_valid,
@@ -556,6 +708,8 @@ static int open_node(unsigned int id)
 
 static int open_all(void **state)
 {
+	struct vion_job job;
+
 	(void)state;
 	ion = open_ion();
 	vion = open_vion();
@@ -566,6 +720,9 @@ static int open_all(void **state)
 	free_undo(NULL);
 	expect(request(vion, VION_REGISTER_ION, &buffer), 0);
 	expect(sys(ioctl(importer, ION_IOC_TEST_SET_FD, buffer)), 0);
+	job = crc_job(0, SIZE);
+	expect(submit(vion, &job), 0);
+	last_job = job.id;
 	usual = state_now();
 	return 0;
 }
@@ -706,7 +863,7 @@ static void all_numbers(void **state)
 {
 	static const unsigned short sizes[] = {
 		0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 19, 20, 21, 23, 24, 25, 31,
-		32, 33, 16383,
+		32, 33, 151, 152, 153, 16383,
 	};
 	static const char letters[] = { 'I', 'H', 'b', 'v', 'J' };
 	const int fds[] = { ion, node, vion, importer, buffer };
@@ -1233,7 +1390,8 @@ static pid_t start(struct changer *c)
 static errors_t mixed_errors(void)
 {
 	return MAY(EINVAL) | MAY(ENODEV) | MAY(ENOMEM) | MAY(EBADF) |
-	       MAY(EFAULT) | MAY(ENXIO);
+	       MAY(EFAULT) | MAY(ENXIO) | MAY(ENOENT) | MAY(EAGAIN) |
+	       MAY(EBUSY);
 }
 
 static void race(struct changer *c, const struct request *r)
@@ -1279,9 +1437,9 @@ static void arguments_that_change(void **state)
 	expect(sys(waitpid(pid, NULL, 0)), pid);
 	expect(ion_import(ion, buffer, &handle), 0);
 	expect(ion_free(ion, handle), 0);
-	/* Whichever was registered last goes. */
+	/* Whichever was registered last goes, and what jobs still had. */
 	expect(request(vion, VION_REGISTER_ION, &buffer), 0);
-	expect(state_now().bytes, SIZE);
+	expect_bytes_soon(SIZE);
 	munmap(changer, SIZE);
 }
 

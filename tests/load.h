@@ -30,6 +30,18 @@ static inline long unload(const char *name)
 	return sys(syscall(SYS_delete_module, name, O_NONBLOCK));
 }
 
+/* When the last fences of jobs are gone, which takes as long as RCU does. */
+static inline void unload_soon(const char *name)
+{
+	long ret = unload(name);
+
+	for (int i = 0; ret == -EWOULDBLOCK && i < 10000; i++) {
+		poll(NULL, 0, 1);
+		ret = unload(name);
+	}
+	expect(ret, 0);
+}
+
 static inline void module_param(const char *name, char *params, size_t size)
 {
 	size_t len = strlen(params);

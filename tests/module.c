@@ -4,6 +4,9 @@
  * anything is in use, nothing left behind, parameters. Run from the top of the
  * source tree.
  */
+#include <pthread.h>
+
+#include "jobs.h"
 #include "load.h"
 
 static long load_ion(void)
@@ -112,6 +115,56 @@ static void stays_while_vion_is_open(void **state)
 	expect(unload("vion"), -EWOULDBLOCK);
 	close(vion);
 	expect(unload("vion"), 0);
+	expect(load_vion(""), 0);
+}
+
+#define COPIES 200
+
+struct copier {
+	int vion, fd;
+	long ret;
+};
+
+static void *copy_often(void *arg)
+{
+	struct copier *c = arg;
+	struct vion_job job = copy_job(c->fd, 0, 0, 0, PAGE);
+
+	for (int i = 0; !c->ret && i < COPIES; i++)
+		c->ret = submit(c->vion, &job);
+	return NULL;
+}
+
+/* Two buffers at a time, which each has the other way around. */
+static void two_may_lock_in_any_order(void **state)
+{
+	struct copier copiers[2] = { 0 };
+	int ion = open_ion(), fds[2];
+	pthread_t threads[2];
+
+	(void)state;
+	unload_soon("vion");
+	expect(load_vion("exclusive=0"), 0);
+	for (int i = 0; i < 2; i++)
+		fds[i] = alloc_fd(ion, SYSTEM, PAGE);
+	for (int i = 0; i < 2; i++) {
+		copiers[i].vion = open_vion();
+		copiers[i].fd = fds[!i];
+		expect(reg(copiers[i].vion, fds[i]), 0);
+		expect(pthread_create(&threads[i], NULL, copy_often,
+				      &copiers[i]), 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+		expect(copiers[i].ret, 0);
+		wait_for(fds[i], POLLOUT);
+		expect(result_of(copiers[i].vion, COPIES).status, 0);
+		close(copiers[i].vion);
+	}
+	close(fds[0]);
+	close(fds[1]);
+	ion_close(ion);
+	unload_soon("vion");
 	expect(load_vion(""), 0);
 }
 
@@ -283,6 +336,7 @@ int main(void)
 		cmocka_unit_test(stays_while_a_buffer_lives),
 		cmocka_unit_test(stays_while_vion_is_open),
 		cmocka_unit_test(any_number_may_open_vion),
+		cmocka_unit_test(two_may_lock_in_any_order),
 		cmocka_unit_test(the_kernel_keeps_its_references),
 		cmocka_unit_test(the_example_driver_works),
 		cmocka_unit_test(leaves_no_memory_behind),

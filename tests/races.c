@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "jobs.h"
 #include "kernel/device_test.h"
 #include "kernel/heap_test.h"
 #include "load.h"
@@ -281,7 +282,7 @@ static void run_race(void **state)
 	}
 	end_race(state);
 	expect(open_descriptors(), s.descriptors);
-	expect(counted_bytes(), s.bytes);
+	expect_bytes_soon(s.bytes);
 }
 
 /* ---- contents */
@@ -768,6 +769,28 @@ static long vion_write(void)
 	return n == LARGE || n < 0 ? n : WRONG;
 }
 
+/* What is there already, so that it does not matter whether it was done. */
+static long vion_submit(void)
+{
+	struct vion_job job = fill_job(0, LARGE,
+				       stamp_of_round() * 0x01010101U);
+
+	return submit(s.vion, &job);
+}
+
+static void begin_vion_job(void)
+{
+	begin_vion();
+	expect(vion_submit(), 0);
+}
+
+static long vion_result(void)
+{
+	long ret = ask_result(s.vion, 1);
+
+	return ret == -EAGAIN ? 0 : ret;
+}
+
 static void begin_node(void)
 {
 	s.node = expect_ok(sys(open("/dev/dma_heap/ion_system", O_RDWR)));
@@ -901,6 +924,51 @@ static long write_one(void)
 	memset(data, 'w', LARGE);
 	n = sys(pwrite(s.vion, data, LARGE, 0));
 	return n == LARGE || n < 0 ? n : WRONG;
+}
+
+static __u32 crc_of_all(int byte)
+{
+	unsigned char data[LARGE];
+
+	memset(data, byte, LARGE);
+	return crc_of(data, LARGE);
+}
+
+/* A job has its buffer from the first to the last. */
+static long sum_one(void)
+{
+	struct vion_job job = crc_job(0, LARGE);
+	struct vion_result result;
+	long ret;
+
+	job.flags = VION_JOB_FENCE;
+	ret = submit(s.vion, &job);
+	if (ret)
+		return ret;
+	wait_for(job.fence, POLLIN);
+	close(job.fence);
+	result = result_of(s.vion, job.id);
+	if (result.status)
+		return WRONG;
+	if (result.crc32 == crc_of_all('a'))
+		return 0;
+	return result.crc32 == crc_of_all('b') ? LATE : WRONG;
+}
+
+static long copy_one_to_the_other(void)
+{
+	struct vion_job job = copy_job(s.fds[me % 2], me / 2, 0, LARGE / 2,
+				       LARGE / 2);
+
+	return submit(s.vion, &job);
+}
+
+static void end_copied(void)
+{
+	for (int i = 0; i < 2; i++) {
+		wait_for(s.fds[i], POLLOUT);
+		close(s.fds[i]);
+	}
 }
 
 static long seek_one(void)
@@ -1369,7 +1437,8 @@ static void all_requests(void)
 	static long (*const steps[])(void) = {
 		req_alloc, req_new_alloc, req_share, req_map, req_import,
 		req_sync, req_sync_range, req_query, vion_register, vion_read,
-		vion_unregister, node_alloc, use_the_pool, importer_reads_by_dma,
+		vion_unregister, vion_submit, vion_result, node_alloc,
+		use_the_pool, importer_reads_by_dma,
 	};
 
 	for (size_t i = 0; i < COUNT(steps); i++)
@@ -1419,7 +1488,7 @@ static void exit_during_requests(void **state)
 	for (s.round = 0; s.round < 50; s.round++) {
 		expect(end_of(die_while_requesting, NULL),
 		       s.round % 2 ? SIGKILL : 0);
-		expect(counted_bytes(), bytes);
+		expect_bytes_soon(bytes);
 	}
 }
 
@@ -1484,6 +1553,10 @@ static const struct race races[] = {
 	CLOSE_RACE(sync), CLOSE_RACE(sync_range), CLOSE_RACE(query),
 	CLOSE_RACE(version),
 	VION_RACE(register, -ENOTTY), VION_RACE(unregister, -ENOTTY),
+	VION_RACE(submit, -ENOTTY),
+	{ "close_against_vion_result", 30, begin_vion_job, {
+		ALWAYS(close_vion), LATE_BY(vion_result, -EBADF, -ENOTTY),
+	}, end_vion },
 	VION_RACE(read, LATE), VION_RACE(write, 0),
 	{ "close_against_dma_heap_alloc", 100, begin_node, {
 		ALWAYS(close_node), LATE_BY(node_alloc, -EBADF, -ENOTTY),
@@ -1502,6 +1575,19 @@ static const struct race races[] = {
 	{ "unregister_against_read", 40, begin_registered, {
 		ALWAYS(unregister_first), LATE_BY(read_one, -ENXIO),
 	}, end_registered },
+	{ "register_against_submit", 40, begin_registered, {
+		ALWAYS(register_other), LATE_BY(sum_one, LATE),
+	}, end_registered },
+	{ "register_against_submit_of_what_goes", 40, begin_registered_alone, {
+		ALWAYS(register_other), LATE_BY(sum_one, LATE),
+	}, end_registered_alone },
+	{ "unregister_against_submit", 40, begin_registered, {
+		ALWAYS(unregister_first), LATE_BY(sum_one, -ENXIO),
+	}, end_registered },
+	{ "submit_against_submit", 40, begin_registered, {
+		ALWAYS(copy_one_to_the_other), ALWAYS(copy_one_to_the_other),
+		ALWAYS(copy_one_to_the_other), ALWAYS(copy_one_to_the_other),
+	}, end_copied },
 	{ "unregister_against_write", 40, begin_registered, {
 		ALWAYS(unregister_first), LATE_BY(write_one, -ENXIO),
 	}, end_registered },

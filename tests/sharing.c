@@ -10,7 +10,7 @@
 
 #include <ion/buffer.h>
 
-#include "vgem.h"
+#include "exporters.h"
 
 #define SIZE (64 * KiB)
 #define RW (PROT_READ | PROT_WRITE)
@@ -247,7 +247,7 @@ static void buffers_of_others_are_imported(void **state)
 {
 	int vgem = find_vgem();
 	int fds[] = {
-		make_udmabuf(SIZE), vgem < 0 ? -1 : export_from_vgem(vgem, SIZE),
+		make_udmabuf(SIZE), vgem < 0 ? -1 : export_from_vgem(vgem, SIZE, DRM_RDWR),
 	};
 	bool any = false;
 
@@ -416,20 +416,12 @@ static void mappings_are_as_asked_for(void **state)
 
 static int read_only_descriptor(int vgem)
 {
-	struct drm_mode_create_dumb dumb = {
-		.width = PAGE, .height = 4, .bpp = 32,
-	};
-	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC };
 	struct ion_buffer *buffer;
 	char path[64];
 	int fd;
 
-	if (vgem >= 0) {
-		expect(request(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
-		prime.handle = dumb.handle;
-		expect(request(vgem, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), 0);
-		return prime.fd;
-	}
+	if (vgem >= 0)
+		return export_from_vgem(vgem, SIZE, 0);
 	buffer = create(SIZE);
 	if (!is_memfd(buffer)) {
 		ion_buffer_close(buffer);

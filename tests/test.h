@@ -235,6 +235,14 @@ static inline long long counted_bytes(void)
 	return bytes;
 }
 
+/* What the kernel has let go of itself, and not the program, goes a bit later. */
+static inline void expect_bytes_soon(long long wanted)
+{
+	for (int i = 0; counted_bytes() != wanted && i < 10000; i++)
+		poll(NULL, 0, 1);
+	expect(counted_bytes(), wanted);
+}
+
 union control {
 	char space[CMSG_SPACE(sizeof(int))];
 	struct cmsghdr align;

@@ -126,7 +126,7 @@ static void mend_node(const char *path, const struct stat *st)
 	const struct group *group = getgrgid(st->st_gid);
 
 	if (!group || !st->st_gid || (st->st_mode & 060) != 060)
-		mend("%ssetfacl -m u:%s:rw %s", sudo, user_name(), path);
+		mend("%schown %s %s", sudo, user_name(), path);
 	else if (in_database(group))
 		mend("newgrp %s", group->gr_name);
 	else
@@ -218,8 +218,8 @@ static bool check_module(const char *name)
 		      ", whose headers are not there");
 		mend("%sdkms autoinstall", sudo);
 	} else {
-		check(name, MISSING, "the module is not installed for this kernel (\"make deb\" makes the package)");
-		mend("%sapt-get install ./vion-dkms_*.deb", sudo);
+		check(name, MISSING, "the module is not installed for this kernel (\"make deb\" in its sources makes the package)");
+		mend("%sapt-get install ./build/deb/vion-dkms_*.deb", sudo);
 	}
 	return false;
 }
@@ -296,7 +296,7 @@ static bool has_config(const char *option)
 	return found;
 }
 
-static void check_dma_heaps(bool needed)
+static void check_dma_heaps(void)
 {
 	struct dirent **names;
 	int n = scandir("/dev/dma_heap", &names, NULL, alphasort);
@@ -307,7 +307,7 @@ static void check_dma_heaps(bool needed)
 		snprintf(path, sizeof(path), "/dev/dma_heap/%s",
 			 names[i]->d_name);
 		if (names[i]->d_name[0] != '.')
-			any |= check_node(path, needed ? MISSING : ABSENT);
+			any |= check_node(path, ABSENT);
 		free(names[i]);
 	}
 	if (n >= 0)
@@ -418,8 +418,8 @@ static void check_cma(void)
 
 static void check_user(void)
 {
-	gid_t groups[64];
-	int n = getgroups(64, groups);
+	gid_t groups[1024];
+	int n = getgroups(1024, groups);
 	char text[512] = "";
 
 	for (int i = 0; i < n; i++) {
@@ -534,7 +534,7 @@ static int run_doctor(void)
 	check_headers(!ion);
 	check_node("/dev/ion", MISSING);
 	check_node("/dev/vion_dev", MISSING);
-	check_dma_heaps(false);
+	check_dma_heaps();
 	check_udmabuf();
 	check_memfd();
 	check_sync_file();

@@ -45,22 +45,31 @@ static bool has_ended(struct pollfd *input)
 	return n == 0;
 }
 
-static int hold(void)
+/* Before anybody is told of the buffer. Whoever ignores a signal goes on so. */
+static int catch_signals(void)
 {
-	struct pollfd fds[2] = { { .events = POLLIN }, { .events = POLLIN } };
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action;
 	sigset_t signals;
 
 	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (!sigaction(ends[i], NULL, &action) &&
+		    action.sa_handler != SIG_IGN)
+			sigaddset(&signals, ends[i]);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGTTIN, SIG_IGN);
+	return signalfd(-1, &signals, SFD_CLOEXEC);
+}
 
-	fds[0].fd = signalfd(-1, &signals, SFD_CLOEXEC);
-	if (fds[0].fd < 0)
-		return fail(errno, "signalfd");
-	fds[1].fd = can_end(STDIN_FILENO) ? STDIN_FILENO : -1;
+static int wait_for_end(int signals)
+{
+	struct pollfd fds[2] = {
+		{ .fd = signals, .events = POLLIN },
+		{ .fd = can_end(STDIN_FILENO) ? STDIN_FILENO : -1,
+		  .events = POLLIN },
+	};
+
 	for (;;) {
 		if (poll(fds, 2, -1) < 0) {
 			if (errno == EINTR)
@@ -72,17 +81,19 @@ static int hold(void)
 	}
 }
 
-static int tell_and_hold(const struct ion_buffer *buffer, const char *backend)
+static int hold(const struct ion_buffer *buffer, const char *backend)
 {
-	int fd = ion_buffer_fd(buffer);
+	int fd = ion_buffer_fd(buffer), signals = catch_signals(), ret;
 	char size[16];
 
+	if (signals < 0)
+		return fail(errno, "signalfd");
 	size_text(ion_buffer_size(buffer), size);
 	printf("descriptor %d: %s of %s by %s\n/proc/%d/fd/%d\n", fd, size,
 	       args.heap ?: "the system heap", backend, getpid(), fd);
-	if (finish_output(EXIT_FINE))
-		return EXIT_FAILED;
-	return hold();
+	ret = finish_output(EXIT_FINE) ?: wait_for_end(signals);
+	close(signals);
+	return ret;
 }
 
 /* Only where it is at its place does it survive the exec. */
@@ -133,7 +144,7 @@ static int run_alloc(void)
 		ret = fail(ret, "the buffer cannot be named");
 	else
 		ret = args.command ? hand_down(buffer) :
-				     tell_and_hold(buffer, backend);
+				     hold(buffer, backend);
 	ion_buffer_close(buffer);
 	return ret;
 }

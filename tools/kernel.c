@@ -23,14 +23,16 @@ char *read_file(const char *path)
 	char *text = NULL;
 	size_t room = 0;
 	FILE *file = fopen(path, "re");
+	ssize_t n = -1;
 	int error = errno;
 
 	if (file) {
 		errno = 0;
-		error = getdelim(&text, &room, '\0', file) < 0 ? errno : 0;
+		n = getdelim(&text, &room, '\0', file);
+		error = n < 0 ? errno : 0;
 		fclose(file);
 	}
-	if (error || !text || !room) {
+	if (n < 0) {
 		free(text);
 		text = strdup("");
 	}

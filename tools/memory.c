@@ -124,12 +124,13 @@ static int write_view(struct view *view, uint64_t offset, const void *data,
 	ssize_t n;
 	int ret;
 
+	/* What is not written must not go back to devices older than it was. */
 	if (view->mapping) {
-		ret = begin_access(view, ION_WRITE, offset, len);
+		ret = begin_access(view, ION_RW, offset, len);
 		if (ret)
 			return ret;
 		memcpy(view->mapping + offset, data, len);
-		return end_access(view, ION_WRITE, offset, len);
+		return end_access(view, ION_RW, offset, len);
 	}
 	while (done < len) {
 		n = pwrite(view->vion, data + done, len - done, offset + done);

@@ -16,7 +16,7 @@ static const char from_program[] = "and the kernel reads this line";
 
 static const char *target;
 
-/* @data goes into the buffer, or else comes from it. */
+/* @data comes from the buffer, or for ION_RW goes into it. */
 static int access_mapping(struct ion_buffer *buffer, char *mapping,
 			  enum ion_access access, void *data, size_t len)
 {
@@ -24,7 +24,7 @@ static int access_mapping(struct ion_buffer *buffer, char *mapping,
 
 	if (ret)
 		return fail(ret, "CPU access could not begin");
-	if (access == ION_WRITE)
+	if (access == ION_RW)
 		memcpy(mapping, data, len);
 	else
 		memcpy(data, mapping, len);
@@ -70,7 +70,7 @@ static int program_writes(int vion, struct ion_buffer *buffer, char *mapping)
 	int ret;
 
 	memcpy(line, from_program, sizeof(from_program));
-	ret = access_mapping(buffer, mapping, ION_WRITE, line,
+	ret = access_mapping(buffer, mapping, ION_RW, line,
 			     sizeof(from_program));
 	if (ret)
 		return ret;
@@ -93,7 +93,7 @@ static int both_ways(int vion, struct ion_buffer *buffer, char *mapping)
 		return ret;
 	ret = driver_writes(vion, buffer, mapping) ?:
 	      program_writes(vion, buffer, mapping);
-	restored = access_mapping(buffer, mapping, ION_WRITE, before, ROOM);
+	restored = access_mapping(buffer, mapping, ION_RW, before, ROOM);
 	return ret ?: restored;
 }
 

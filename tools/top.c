@@ -58,6 +58,7 @@ static int compare_clients(const void *a, const void *b)
 	return x > y ? -1 : x < y;
 }
 
+/* Return: 0 or a negative errno. */
 static int look(json_object **heaps, json_object **clients)
 {
 	int error;
@@ -66,14 +67,22 @@ static int look(json_object **heaps, json_object **clients)
 	*clients = *heaps ? ion_clients() : NULL;
 	if (*clients) {
 		json_object_array_sort(*clients, compare_clients);
-		return EXIT_FINE;
+		return 0;
 	}
 	error = errno;
 	json_object_put(*heaps);
-	return error == ENOENT ?
-		fail(error, "%s/ion (is ion.ko loaded and debugfs mounted?)",
-		     DEBUGFS) :
-		fail(error, "%s/ion", DEBUGFS);
+	return -error;
+}
+
+/* Where it is seen: after the other screen. */
+static int tell(int error)
+{
+	if (!error)
+		return EXIT_FINE;
+	if (error != -ENOENT)
+		return fail(error, "%s/ion", DEBUGFS);
+	return fail(error, "%s/ion (is ion.ko loaded and debugfs mounted?)",
+		    DEBUGFS);
 }
 
 static void put_tables(FILE *file, json_object *heaps, json_object *clients)
@@ -100,7 +109,7 @@ static int put_all(FILE *file)
 	put_tables(file, heaps, clients);
 	json_object_put(heaps);
 	json_object_put(clients);
-	return EXIT_FINE;
+	return 0;
 }
 
 /* As much of a line as the screen has columns. */
@@ -132,7 +141,7 @@ static void put_screen(FILE *screen, const char *text, int rows, int columns)
 	fputs("\033[J", screen);
 }
 
-/* In one piece, so that it does not flicker. */
+/* In one piece, so that it does not flicker. Return: as look(). */
 static int draw(void)
 {
 	struct winsize size = { 0 };
@@ -143,7 +152,7 @@ static int draw(void)
 
 	file = open_memstream(&text, &length);
 	if (!file)
-		return fail(errno, "no memory");
+		return -errno;
 	ret = put_all(file);
 	fclose(file);
 	if (ret)
@@ -152,13 +161,14 @@ static int draw(void)
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 	file = open_memstream(&frame, &length);
 	if (!file) {
-		ret = fail(errno, "no memory");
+		ret = -errno;
 		goto out;
 	}
 	put_screen(file, text, size.ws_row ?: 24, size.ws_col ?: 80);
 	fclose(file);
 	fwrite(frame, length, 1, stdout);
-	ret = finish_output(EXIT_FINE);
+	if (fflush(stdout))
+		ret = -errno;
 	free(frame);
 out:
 	free(text);
@@ -251,7 +261,7 @@ static int run_live(void)
 	} while (!ret && on);
 	leave();
 	close(fds[1].fd);
-	return ret;
+	return tell(ret);
 }
 
 static int run_json(void)
@@ -260,7 +270,7 @@ static int run_json(void)
 	int ret = look(&heaps, &clients);
 
 	if (ret)
-		return ret;
+		return tell(ret);
 	answer = json_object_new_object();
 	json_object_object_add(answer, "heaps", heaps);
 	json_object_object_add(answer, "clients", clients);
@@ -277,7 +287,7 @@ static int run_top(void)
 	if (!count && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
 		return run_live();
 	for (;;) {
-		ret = put_all(stdout) ?: finish_output(EXIT_FINE);
+		ret = tell(put_all(stdout)) ?: finish_output(EXIT_FINE);
 		if (ret || --count <= 0)
 			return ret;
 		poll(NULL, 0, PERIOD);

@@ -27,7 +27,10 @@ struct seq_file;
  * @mem: the memory; constant while the buffer lives
  * @node: in the heap's buffers
  * @maps: mappings into processes
- * @lock: protects @attachments, each one's direction, and @vaddr
+ * @lock: protects @attachments, each one's direction, and @vaddr. Under it
+ *	nothing waits for a fence, nor for memory (what maps for DMA may be
+ *	called from interrupts): begin and end of CPU access take it, and the
+ *	signal of a fence may be behind them.
  * @attachments: devices that may have the buffer mapped
  * @vaddr: the kernel mapping, while there is one
  *

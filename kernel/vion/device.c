@@ -2,7 +2,8 @@
 /*
  * /dev/vion_dev: a driver that a buffer is shared with. A program registers a
  * dma-buf descriptor; the driver then reads and writes the memory through its
- * own kernel mapping, and the program sees it through its own.
+ * own kernel mapping, and the program sees it through its own. Or it is told what
+ * to do with the memory, and does that by itself: the jobs of queue.c.
  */
 
 #include <linux/dma-buf.h>
@@ -22,7 +23,9 @@
 
 #include <uapi/linux/vion.h>
 
+#include "buffer.h"
 #include "device.h"
+#include "queue.h"
 
 static bool exclusive = true;
 module_param(exclusive, bool, 0444);
@@ -32,81 +35,44 @@ MODULE_PARM_DESC(exclusive, "one open at a time (default), others get EBUSY");
 static atomic_t opened = ATOMIC_INIT(0);
 
 /**
- * struct vion_buffer - a registered buffer
- * @handle: our handle to it, NULL while nothing is registered
- * @dmabuf: the buffer, for its size and for begin/end CPU access
- * @vaddr: our mapping of all of it
- */
-struct vion_buffer {
-	struct ion_handle *handle;
-	struct dma_buf *dmabuf;
-	void *vaddr;
-};
-
-/**
  * struct vion_file - an open file
- * @client: owns the handle
- * @lock: protects @buffer; held for reading while the memory is used, so that
- *	an unregistered buffer is not touched any more
- * @buffer: the one that is registered
+ * @client: owns the handles
+ * @queue: its jobs
+ * @lock: protects @buffer; held for reading while read() and write() use the
+ *	memory, so that they do not touch an unregistered buffer any more, but
+ *	never while they wait for a fence. No other of our locks is taken under
+ *	it.
+ * @buffer: the one that is registered, or NULL
  */
 struct vion_file {
 	struct ion_client *client;
+	struct vion_queue *queue;
 	struct rw_semaphore lock;
-	struct vion_buffer buffer;
+	struct vion_buffer *buffer;
 };
-
-static void put_buffer(struct ion_client *client, struct vion_buffer *buffer)
-{
-	if (!buffer->handle)
-		return;
-	dma_buf_put(buffer->dmabuf);
-	ion_unmap_kernel(client, buffer->handle);
-	ion_free(client, buffer->handle);
-}
-
-static int get_buffer(struct ion_client *client, int fd,
-		      struct vion_buffer *buffer)
-{
-	struct ion_handle *handle;
-	void *vaddr;
-
-	handle = ion_import_dma_buf(client, fd);
-	if (IS_ERR(handle))
-		return PTR_ERR(handle);
-
-	vaddr = ion_map_kernel(client, handle);
-	if (IS_ERR(vaddr)) {
-		ion_free(client, handle);
-		return PTR_ERR(vaddr);
-	}
-	buffer->handle = handle;
-	buffer->dmabuf = ion_share_dma_buf(client, handle);
-	buffer->vaddr = vaddr;
-	return 0;
-}
 
 static int vion_register(struct vion_file *vion, int fd)
 {
-	struct vion_buffer buffer;
+	struct vion_buffer *buffer;
 	int ret;
 
-	ret = get_buffer(vion->client, fd, &buffer);
-	if (ret)
-		return ret;
+	buffer = vion_buffer_import(vion->client, fd);
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
 
 	ret = down_write_killable(&vion->lock);
 	if (!ret) {
 		swap(vion->buffer, buffer);
 		up_write(&vion->lock);
 	}
-	put_buffer(vion->client, &buffer);
+	vion_queue_flush(vion->queue);
+	vion_buffer_put(buffer);
 	return ret;
 }
 
 static int vion_unregister(struct vion_file *vion, int fd)
 {
-	struct vion_buffer buffer = {};
+	struct vion_buffer *buffer = NULL;
 	struct dma_buf *dmabuf;
 	int ret;
 
@@ -117,26 +83,71 @@ static int vion_unregister(struct vion_file *vion, int fd)
 	ret = down_write_killable(&vion->lock);
 	if (ret)
 		goto out;
-	if (!vion->buffer.handle)
+	if (!vion->buffer)
 		ret = -ENXIO;
-	else if (vion->buffer.dmabuf != dmabuf)
+	else if (vion->buffer->dmabuf != dmabuf)
 		ret = -EINVAL;
 	else
 		swap(vion->buffer, buffer);
 	up_write(&vion->lock);
-	put_buffer(vion->client, &buffer);
+	vion_queue_flush(vion->queue);
+	vion_buffer_put(buffer);
 out:
 	dma_buf_put(dmabuf);
 	return ret;
 }
 
+static int vion_submit(struct vion_file *vion, struct vion_job __user *user)
+{
+	struct vion_buffer *buffer = NULL;
+	struct vion_job job;
+	int ret;
+
+	if (copy_from_user(&job, user, sizeof(job)))
+		return -EFAULT;
+	ret = down_read_killable(&vion->lock);
+	if (ret)
+		return ret;
+	if (vion->buffer)
+		buffer = vion_buffer_get(vion->buffer);
+	up_read(&vion->lock);
+	if (!buffer)
+		return -ENXIO;
+	ret = vion_queue_submit(vion->queue, buffer, &job, user);
+	vion_buffer_put(buffer);
+	return ret;
+}
+
+static int vion_result(struct vion_file *vion, struct vion_result __user *user)
+{
+	struct vion_result result;
+	int ret;
+
+	if (copy_from_user(&result, user, sizeof(result)))
+		return -EFAULT;
+	ret = vion_queue_result(vion->queue, &result);
+	if (ret)
+		return ret;
+	return copy_to_user(user, &result, sizeof(result)) ? -EFAULT : 0;
+}
+
 static long vion_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	void __user *user = (void __user *)arg;
 	int fd;
 
-	if (cmd != VION_REGISTER_ION && cmd != VION_UNREGISTER_ION)
+	switch (cmd) {
+	case VION_SUBMIT:
+		return vion_submit(file->private_data, user);
+	case VION_RESULT:
+		return vion_result(file->private_data, user);
+	case VION_REGISTER_ION:
+	case VION_UNREGISTER_ION:
+		break;
+	default:
 		return -ENOTTY;
-	if (get_user(fd, (int __user *)arg))
+	}
+	if (get_user(fd, (int __user *)user))
 		return -EFAULT;
 	if (cmd == VION_REGISTER_ION)
 		return vion_register(file->private_data, fd);
@@ -160,47 +171,71 @@ static size_t copy_pieces(void *vaddr, size_t len, struct iov_iter *iter)
 }
 
 /* Copies what fits. */
-static ssize_t copy(struct vion_file *vion, struct kiocb *iocb,
+static ssize_t copy(struct vion_buffer *buffer, struct kiocb *iocb,
 		    struct iov_iter *iter)
 {
-	struct vion_buffer *buffer = &vion->buffer;
 	bool write = iov_iter_rw(iter) == WRITE;
-	enum dma_data_direction dir = write ? DMA_BIDIRECTIONAL :
-					      DMA_FROM_DEVICE;
 	size_t len, done;
 	int ret;
 
-	lockdep_assert_held_read(&vion->lock);
-	if (!buffer->handle)
-		return -ENXIO;
-	if (!iov_iter_count(iter))
-		return 0;
-	if (iocb->ki_pos >= buffer->dmabuf->size)
-		return write ? -ENOSPC : 0;
-
-	ret = dma_buf_begin_cpu_access(buffer->dmabuf, dir);
+	ret = vion_buffer_begin(buffer, write);
 	if (ret)
 		return ret;
 	len = min_t(size_t, buffer->dmabuf->size - iocb->ki_pos,
 		    iov_iter_count(iter));
 	done = copy_pieces(buffer->vaddr + iocb->ki_pos, len, iter);
 	iocb->ki_pos += done;
-	ret = dma_buf_end_cpu_access(buffer->dmabuf, dir);
+	ret = vion_buffer_end(buffer, write);
 	if (ret)
 		return ret;
 	return done ?: -EFAULT;
 }
 
+/*
+ * Copies, unless there is a fence to wait for: then *@waited becomes the
+ * buffer. When that is over it is copied, whatever has come meanwhile.
+ */
+static ssize_t try_copy(struct vion_file *vion, struct kiocb *iocb,
+			struct iov_iter *iter, struct vion_buffer **waited)
+{
+	struct vion_buffer *buffer = vion->buffer;
+	bool write = iov_iter_rw(iter) == WRITE;
+
+	lockdep_assert_held_read(&vion->lock);
+	if (!buffer)
+		return -ENXIO;
+	if (write && !vion_buffer_writable(buffer))
+		return -EACCES;
+	if (!iov_iter_count(iter))
+		return 0;
+	if (iocb->ki_pos >= buffer->dmabuf->size)
+		return write ? -ENOSPC : 0;
+
+	if (buffer == *waited || vion_buffer_idle(buffer, write))
+		return copy(buffer, iocb, iter);
+	vion_buffer_put(*waited);
+	*waited = vion_buffer_get(buffer);
+	return 0;
+}
+
 static ssize_t vion_rw_iter(struct kiocb *iocb, struct iov_iter *iter)
 {
 	struct vion_file *vion = iocb->ki_filp->private_data;
+	struct vion_buffer *waited = NULL, *before;
 	ssize_t ret;
 
-	ret = down_read_killable(&vion->lock);
-	if (ret)
-		return ret;
-	ret = copy(vion, iocb, iter);
-	up_read(&vion->lock);
+	do {
+		before = waited;
+		ret = down_read_killable(&vion->lock);
+		if (ret)
+			break;
+		ret = try_copy(vion, iocb, iter, &waited);
+		up_read(&vion->lock);
+		if (waited == before)
+			break;
+		ret = vion_buffer_wait(waited, iov_iter_rw(iter) == WRITE);
+	} while (!ret);
+	vion_buffer_put(waited);
 	return ret;
 }
 
@@ -212,9 +247,9 @@ static loff_t vion_llseek(struct file *file, loff_t offset, int whence)
 	ret = down_read_killable(&vion->lock);
 	if (ret)
 		return ret;
-	if (vion->buffer.handle)
+	if (vion->buffer)
 		ret = fixed_size_llseek(file, offset, whence,
-					vion->buffer.dmabuf->size);
+					vion->buffer->dmabuf->size);
 	else
 		ret = -ENXIO;
 	up_read(&vion->lock);
@@ -237,10 +272,15 @@ static int vion_open(struct inode *inode, struct file *file)
 		ret = PTR_ERR(vion->client);
 		goto err_free;
 	}
+	vion->queue = vion_queue_create(vion->client);
+	if (!vion->queue)
+		goto err_client;
 	init_rwsem(&vion->lock);
 	file->private_data = vion;
 	return 0;
 
+err_client:
+	ion_client_destroy(vion->client);
 err_free:
 	kfree(vion);
 err_close:
@@ -252,7 +292,8 @@ static int vion_release(struct inode *inode, struct file *file)
 {
 	struct vion_file *vion = file->private_data;
 
-	put_buffer(vion->client, &vion->buffer);
+	vion_queue_destroy(vion->queue);
+	vion_buffer_put(vion->buffer);
 	ion_client_destroy(vion->client);
 	kfree(vion);
 	atomic_set(&opened, 0);

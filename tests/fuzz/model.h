@@ -3,6 +3,7 @@
 #ifndef TESTS_FUZZ_MODEL_H
 #define TESTS_FUZZ_MODEL_H
 
+#include "../jobs.h"
 #include "../load.h"
 #include "../pool.h"
 
@@ -232,7 +233,8 @@ operation do_open, do_close, do_alloc, do_new_alloc, do_free, do_share,
 operation do_dup, do_close_fd, do_look, do_dma_buf_sync, do_name, do_fence,
 	do_send, do_receive, do_map, do_unmap, do_protect, do_move, do_poke,
 	do_peek, do_vion_open, do_register, do_unregister, do_vion_io,
-	do_vion_seek, do_importer, do_importer_io, do_fork, do_totals;
+	do_vion_job, do_vion_seek, do_importer, do_importer_io, do_fork,
+	do_totals;
 
 void module_is_new(void);
 void begin_model(void);

@@ -470,6 +470,8 @@ static long predict_io(bool write, off_t pos, size_t len, bool bad)
 		return -EINVAL;
 	if (!buffer)
 		return -ENXIO;
+	if (write && buffer->mode == O_RDONLY)
+		return -EACCES;
 	if (!len)
 		return 0;
 	if ((size_t)pos >= buffer->size)
@@ -517,6 +519,117 @@ bool do_vion_io(void)
 		check_content(buffer, pos, data, wanted);
 	if (!seek)
 		m.vion.pos += wanted;
+	return true;
+}
+
+static bool is_part(struct buffer *buffer, uint64_t at, uint64_t len)
+{
+	return len && at <= buffer->size && len <= buffer->size - at;
+}
+
+/*
+ * The answer for a job that is as it should be, but for its parts. What another
+ * buffer needs is got first, then all parts are looked at.
+ */
+static long predict_job(const struct vion_job *job, struct buffer *other,
+			long other_answer)
+{
+	struct buffer *buffer = m.vion.buffer, *to = buffer;
+	uint64_t at = job->fill.offset, len = job->fill.len;
+
+	if (!buffer)
+		return -ENXIO;
+	if (job->type == VION_JOB_COPY) {
+		uint64_t from = job->copy.fd_offset;
+
+		if (other_answer)
+			return other_answer;
+		at = job->copy.offset;
+		len = job->copy.len;
+		if (!is_part(other, from, len) ||
+		    (other == buffer && (at < from ? from - at : at - from) <
+		     len))
+			return -EINVAL;
+		if (job->copy.to_fd)
+			to = other;
+	}
+	if (!is_part(buffer, at, len))
+		return -EINVAL;
+	if (job->type != VION_JOB_CRC32 && to->mode == O_RDONLY)
+		return -EACCES;
+	return 0;
+}
+
+static void expect_job(const struct vion_job *job, struct buffer *other,
+		       const struct vion_result *result)
+{
+	unsigned char *content = m.vion.buffer->content;
+
+	agree(result->status, 0);
+	if (job->type == VION_JOB_FILL) {
+		for (uint64_t i = 0; i < job->fill.len; i++)
+			content[job->fill.offset + i] =
+				job->fill.pattern >> 8 * (i % 4);
+	} else if (job->type == VION_JOB_CRC32) {
+		agree(result->crc32, crc_of(content + job->crc32.offset,
+					    job->crc32.len));
+	} else {
+		unsigned char *ours = content + job->copy.offset;
+		unsigned char *theirs = other->content + job->copy.fd_offset;
+
+		memcpy(job->copy.to_fd ? theirs : ours,
+		       job->copy.to_fd ? ours : theirs, job->copy.len);
+	}
+}
+
+static struct vion_job any_job(struct buffer **other, long *other_answer)
+{
+	struct buffer *buffer = m.vion.buffer;
+	uint64_t at, len, from, ignored;
+	int fd;
+
+	any_range(buffer ? buffer->size : PAGE, &at, &len);
+	switch (rnd(3)) {
+	case 0:
+		return fill_job(at, len, random64());
+	case 1:
+		return crc_job(at, len);
+	default:
+		*other = any_named(&fd, other_answer);
+		any_range(*other ? (*other)->size : PAGE, &from, &ignored);
+		return copy_job(fd, rnd(2), at, from, len);
+	}
+}
+
+/* And what it had is given back by asking for the same buffer again. */
+bool do_vion_job(void)
+{
+	struct descriptor *again;
+	struct buffer *other = NULL;
+	long wanted, other_answer = 0;
+	struct vion_result result;
+	struct vion_job job;
+
+	if (!m.vion.fd)
+		return false;
+	job = any_job(&other, &other_answer);
+	job.flags = VION_JOB_FENCE;
+	say("VION_SUBMIT type %u: %#llx %#llx %#llx %#llx", job.type,
+	    job.space[0], job.space[1], job.space[2], job.space[3]);
+	wanted = predict_job(&job, other, other_answer);
+	agree(submit(m.vion.fd, &job), wanted);
+	if (wanted)
+		return true;
+	wait_for(job.fence, POLLIN);
+	agree(sync_status(job.fence), 1);
+	close(job.fence);
+	result = result_of(m.vion.fd, job.id);
+	expect_job(&job, other, &result);
+	again = any(m.descriptors, buffer);
+	if (!again)
+		return true;
+	agree(request(m.vion.fd, VION_REGISTER_ION, &again->fd), 0);
+	give(&m.vion, again->buffer);
 	return true;
 }
 

@@ -29,10 +29,8 @@
  *				RAM (3)			old kernels(4)	RAM
  *	without ION_FLAG_CACHED	write-	cached		cached		cached
  *				combined
- *	descriptors of the	1	2 and one for	3, and one	2, and one
- *	process that it takes		each heap, and	for each	for each
- *					one for each	handle		handle
- *					handle (5)
+ *	descriptors per client	1	2, and heaps	3		2
+ *	descriptors per handle	none	1 (5)		1 (5)		1 (5)
  *	ion_sync_range()	a part	the whole	the whole	nothing to do
  *
  * (1) No driver takes it, and what only dma-bufs have, DMA_BUF_IOCTL_SYNC and
@@ -47,7 +45,7 @@
  * (3) Unless its memory was set aside; and ion.ko has limits that can be set.
  * (4) size_limit_mb of udmabuf; more is -ENOMEM. Where devices need bounce
  *	buffers, the kernel does not bring what they wrote to udmabuf's memory.
- * (5) So ion_alloc() and ion_import() can be -EMFILE there.
+ * (5) Of the process's own: so ion_alloc() and ion_import() can be -EMFILE.
  *
  * On all but "ion" the client lives in this process, and its descriptor, which
  * stands for it, is no device: requests of <linux/ion.h> are ENOTTY to it, and in
