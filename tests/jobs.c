@@ -960,12 +960,13 @@ static void jobs_keep_their_buffers(void **state)
 {
 	struct fixture *f = *state;
 	int from = alloc_fd(f->ion, SYSTEM, SIZE), fence;
-	struct gate gate = make_gate(from);
 	unsigned char *addr = map(from, SIZE);
 	struct vion_job job;
+	struct gate gate;
 
 	fill(addr, SIZE, 11);
 	munmap(addr, SIZE);
+	gate = make_gate(from);
 	expect(shut(&gate, VGEM_WRITE), 0);
 	fence = submit_with_fence(f->vion, copy_job(from, 0, 0, 0, SIZE), NULL);
 	close(from);
@@ -1130,7 +1131,10 @@ static void foreign_jobs_are_done_at_once(void **state)
 		expect(poll_fd(fd, POLLIN | POLLOUT, 0), POLLIN | POLLOUT);
 		expect(addr[0], 0x34);
 		expect(addr[SIZE - 1], 0x34);
+		expect(sync_buffer(fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW),
+		       0);
 		fill(addr, SIZE, 13);
+		expect(sync_buffer(fd, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW), 0);
 		job = crc_job(1, SIZE - 1);
 		expect(submit(f->vion, &job), 0);
 		expect(result_of(f->vion, job.id).crc32,
