@@ -5,8 +5,11 @@
  * bounce buffers stand in for the memory (swiotlb=force), what is not asked for
  * does not come.
  */
+#include <pthread.h>
+#include <sys/syscall.h>
+
+#include "jobs.h"
 #include "kernel/device_test.h"
-#include "test.h"
 
 #define SIZE (4 * PAGE)
 
@@ -19,6 +22,12 @@ static bool bounces(void)
 	close(fd);
 	return strstr(line, "swiotlb=force");
 }
+
+/* A thread that begins CPU access. */
+struct beginner {
+	int fd, tid;
+	long ret;
+};
 
 struct scene {
 	int ion;
@@ -163,6 +172,61 @@ static void bad_parts_are_refused(void **state)
 	ion_close(ion);
 }
 
+static void *begin_access(void *arg)
+{
+	struct beginner *beginner = arg;
+
+	__atomic_store_n(&beginner->tid, syscall(SYS_gettid),
+			 __ATOMIC_SEQ_CST);
+	beginner->ret = sync_buffer(beginner->fd, DMA_BUF_SYNC_START |
+				    DMA_BUF_SYNC_RW);
+	return NULL;
+}
+
+/* The fence of the gate's buffer becomes one of another buffer, too. */
+static void share_fence(int from, int to)
+{
+	struct dma_buf_export_sync_file export = { .flags = DMA_BUF_SYNC_RW };
+	struct dma_buf_import_sync_file import = { .flags = DMA_BUF_SYNC_RW };
+
+	expect(request(from, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &export), 0);
+	import.fd = export.fd;
+	expect(request(to, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &import), 0);
+	close(export.fd);
+}
+
+/* What a device writes before its fence signals is seen by who waited for it. */
+static void access_begins_after_the_fences(void **state)
+{
+	struct beginner beginner = { 0 };
+	struct scene scene;
+	struct gate gate;
+	pthread_t thread;
+	int fd;
+
+	(void)state;
+	begin_scene(&scene, SYSTEM);
+	fd = alloc_fd(scene.ion, SYSTEM, SIZE);
+	gate = make_gate(fd);
+	expect(shut(&gate, VGEM_WRITE), 0);
+	share_fence(fd, scene.fd);
+
+	beginner.fd = scene.fd;
+	expect(pthread_create(&thread, NULL, begin_access, &beginner), 0);
+	while (!__atomic_load_n(&beginner.tid, __ATOMIC_SEQ_CST))
+		sched_yield();
+	wait_until_it_sleeps(beginner.tid);
+	device_fills(&scene, 0x55);
+	open_gate(&gate);
+	expect(pthread_join(thread, NULL), 0);
+	expect(beginner.ret, 0);
+	expect(program_sees(&scene, 0, SIZE, 0x55), SIZE);
+
+	close(gate.vgem);
+	close(fd);
+	end_scene(&scene);
+}
+
 /* It is never copied, and mapped alike by all. */
 static void set_aside_memory_needs_no_sync(void **state)
 {
@@ -199,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_buffer_is_synced),
 		cmocka_unit_test(part_is_synced_alone),
+		cmocka_unit_test(access_begins_after_the_fences),
 		cmocka_unit_test(bad_parts_are_refused),
 		cmocka_unit_test(set_aside_memory_needs_no_sync),
 	};

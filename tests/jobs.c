@@ -1277,23 +1277,6 @@ static void *read_it(void *arg)
 	return NULL;
 }
 
-/* Until it sleeps in its only system call that can. */
-static void wait_until_it_sleeps(int tid)
-{
-	char path[64], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	for (int i = 0; state != 'S' && i < 10000; i++) {
-		FILE *file = fopen(path, "r");
-
-		expect(file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1,
-		       true);
-		fclose(file);
-		sched_yield();
-	}
-	expect(state, 'S');
-}
-
 static void start_reading(int vion, pthread_t *thread, struct reading *r)
 {
 	*r = (struct reading){ .vion = vion };
@@ -1319,6 +1302,10 @@ static void reading_waits_for_writers(void **state)
 	alarms(true);
 	expect(sys(pwrite(f->vion, "x", 1, 0)), -EINTR);
 	alarms(false);
+	expect(sys(fcntl(f->vion, F_SETFL, O_NONBLOCK)), 0);
+	expect(sys(pwrite(f->vion, "x", 1, 0)), -EAGAIN);
+	expect(sys(pread(f->vion, r.data, 1, 0)), -EAGAIN);
+	expect(sys(fcntl(f->vion, F_SETFL, 0)), 0);
 	open_gate(&gate);
 	expect(pthread_join(thread, NULL), 0);
 	expect(r.ret, 4);

@@ -8,7 +8,8 @@
  * at its end, and at the end read gives 0 and write ENOSPC. Without a buffer
  * they are ENXIO, and writing to one that was exported for reading only is
  * EACCES. They wait for the buffer's fences, those of the driver's own jobs
- * among them: a read for who writes, a write for all; a signal ends that.
+ * among them: a read for who writes, a write for all; a signal ends that, and
+ * with O_NONBLOCK it is EAGAIN instead.
  *
  * One open at a time: a second one is EBUSY, unless vion.ko was loaded with
  * exclusive=0. Then each has a registration and jobs of its own.
@@ -73,7 +74,11 @@
  * buffer of theirs puts no fence into any buffer. It is done within VION_SUBMIT,
  * which first waits for the jobs before it and for the fences; other requests to
  * submit wait behind it. While it waits a signal ends it, and nothing was done;
- * once it has begun it is done to its end. Its sync_file has signalled.
+ * once it has begun it is done to its end. Its sync_file has signalled. Nobody who
+ * begins to use one of its buffers meanwhile is held off.
+ *
+ * A job takes as long as its length, and nothing ends it once it has begun:
+ * close() waits for one.
  */
 enum vion_job_type {
 	VION_JOB_FILL,		/* writes: the same 4 bytes all over */
@@ -120,7 +125,8 @@ struct vion_fill {
  * @y: the same, in lines
  * @foreground: colour of the letters, 0xRRGGBB
  * @background: colour around them, 0xRRGGBB
- * @text: 1 to VION_TEXT_LEN - 1 printable ASCII characters, and a 0
+ * @text: 1 to VION_TEXT_LEN - 1 printable ASCII characters, and a 0; what is
+ *	behind that does not matter
  *
  * Each character is 8 pixels wide and 16 lines high, of the kernel's console
  * font VGA8x16. All of them must be in the frame.
@@ -171,7 +177,8 @@ struct vion_crc32 {
  * struct vion_job - a job
  * @type: VION_JOB_FILL, STAMP, COPY or CRC32
  * @flags: 0 or VION_JOB_FENCE
- * @fence: returns a sync_file descriptor, close-on-exec, or -1
+ * @fence: returns a sync_file descriptor, close-on-exec, or -1; neither what it
+ *	was nor what @id was matters
  * @reserved: 0
  * @id: returns what VION_RESULT knows it by: 1, 2, 3, ... of the open file
  * @fill: of a VION_JOB_FILL
