@@ -126,7 +126,7 @@ int ion_buffer_map(struct ion_buffer *buffer, int prot, void **addr);
  * memfd it is a memory barrier.
  *
  * Return: 0. -EINVAL: the part is empty or not in the buffer; what the exporter
- * says.
+ * says; of a part also what ion_open() says, if there is no client yet.
  */
 int ion_buffer_begin(struct ion_buffer *buffer, enum ion_access access,
 		     size_t offset, size_t len);
