@@ -5,6 +5,7 @@
 
 #include <libdrm/drm_fourcc.h>
 #include <linux/sync_file.h>
+#include <sched.h>
 
 #include "exporters.h"
 

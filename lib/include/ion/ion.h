@@ -216,8 +216,8 @@ int ion_free(int fd, ion_user_handle_t handle);
  * @map_fd: returns a descriptor of the buffer, close-on-exec; close(2) it
  *
  * Return: 0. -EINVAL: the client does not hold @handle, or the range is not in
- * the buffer, or @flags are refused (ion_map_fd()); -EMFILE; or what mmap(2) says. No descriptor is left behind on
- * failure.
+ * the buffer, or @flags are refused (ion_map_fd()); -EMFILE; or what mmap(2)
+ * says. No descriptor is left behind on failure.
  */
 int ion_map(int fd, ion_user_handle_t handle, size_t length, int prot,
 	    int flags, off_t offset, unsigned char **ptr, int *map_fd);
@@ -288,9 +288,9 @@ int ion_query_get_heaps(int fd, int cnt, void *buffers);
  * ion_is_legacy() - does the client speak the handle ABI?
  * @fd: from ion_open()
  *
- * Return: 1 if it does, which our ion.ko and the library always do; 0 if it only speaks the
- * descriptor ABI or @fd is not open. It is for ION clients: of another driver's
- * descriptor it may say either.
+ * Return: 1 if it does, which our ion.ko and the library always do; 0 if it only
+ * speaks the descriptor ABI or @fd is not open. It is for ION clients: of another
+ * driver's descriptor it may say either.
  */
 int ion_is_legacy(int fd);
 
