@@ -58,11 +58,8 @@ struct range {
 
 static const struct range nowhere = { 1, 1 };
 static struct range our_text;
-/*
- * What the kernel cannot bear: it warns of an exporter that fails to map, and it
- * gives up its DMA debugging.
- */
-static struct range dma_buf_vmap, add_dma_entry;
+/* What the kernel cannot bear, see spared(). */
+static struct range dma_buf_vmap, add_dma_entry, alloc_vmap_area;
 static int fail_nth, make_it_fail, spaces[ATTRS], times[ATTRS];
 
 static int open_file(const char *dir, const char *name, int flags)
@@ -976,10 +973,24 @@ static void take_walk(const struct call *call, enum failing mode,
 	}
 }
 
+/*
+ * It warns of an exporter that fails to map; for want of pages, of areas for its
+ * mappings, of which it has one in reserve; and it gives up its DMA debugging.
+ */
+static struct range spared(const struct call *call, enum failing mode)
+{
+	if (call->vmaps)
+		return dma_buf_vmap;
+	if (mode == NO_PAGES && !(call->needs & IMPORTER) &&
+	    call->heap != ION_HEAP_TYPE_DMA)
+		return alloc_vmap_area;
+	return add_dma_entry;
+}
+
 static void walk_and_tell(const struct call *call, enum failing mode,
 			  struct walk *walk)
 {
-	aim(mode, our_text, call->vmaps ? dma_buf_vmap : add_dma_entry);
+	aim(mode, our_text, spared(call, mode));
 	take_walk(call, mode, walk);
 	if (getenv("VERBOSE"))
 		printf("# %s, %s: %d hits, %d refused %s\n", call->name,
@@ -1256,6 +1267,7 @@ static int setup(void **state)
 	our_text = find_our_text();
 	dma_buf_vmap = find_function("dma_buf_vmap");
 	add_dma_entry = find_function("add_dma_entry");
+	alloc_vmap_area = find_function("alloc_vmap_area");
 	fail_nth = open_file("/proc/thread-self", "fail-nth", O_RDWR);
 	make_it_fail = open_file("/proc/thread-self", "make-it-fail", O_RDWR);
 	prepare_attrs();
