@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/dma-buf.h>
@@ -218,21 +220,47 @@ static bool check_module(const char *name)
 		      ", whose headers are not there");
 		mend("%sdkms autoinstall", sudo);
 	} else {
-		check(name, MISSING, "the module is not installed for this kernel (\"make deb\" in its sources makes the package)");
-		mend("%sapt-get install ./build/deb/vion-dkms_*.deb", sudo);
+		check(name, MISSING, "the module is not installed for this kernel; its sources make a package");
+		mend("make deb && %sapt-get install ./build/deb/vion-dkms_*.deb", sudo);
 	}
 	return false;
 }
 
+/* Not every kernel comes from a package, nor every package from apt. */
+static bool has_package(char *name)
+{
+	char *const argv[] = { "apt-cache", "show", name, NULL };
+	posix_spawn_file_actions_t quiet;
+	pid_t pid;
+	int status;
+	bool found;
+
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null",
+					 O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&quiet, STDOUT_FILENO, STDERR_FILENO);
+	found = !posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ) &&
+		waitpid(pid, &status, 0) == pid && !status;
+	posix_spawn_file_actions_destroy(&quiet);
+	return found;
+}
+
 static void check_headers(bool needed)
 {
+	char package[sizeof(kernel.release) + 16];
+	bool known;
+
 	if (have_headers()) {
 		check("headers", OK, "modules can be built, in /lib/modules/%s/build", kernel.release);
 		return;
 	}
+	snprintf(package, sizeof(package), "linux-headers-%s", kernel.release);
+	known = has_package(package);
 	check("headers", needed ? MISSING : ABSENT,
-	      "no headers of this kernel, to build modules with");
-	mend("%sapt-get install linux-headers-%s", sudo, kernel.release);
+	      "no headers of this kernel, to build modules with%s",
+	      known ? "" : ": install your kernel's headers");
+	if (known)
+		mend("%sapt-get install %s", sudo, package);
 }
 
 /* The last byte of a firmware variable; -1 if there is none. */
@@ -436,25 +464,27 @@ static void check_user(void)
 
 static const char *check_backends(void)
 {
-	const char *name, *chosen = NULL;
-	char what[48], why[256];
-	int ret, client = ion_open();
+	const char *name, *chosen;
+	char what[48], why[WHY], none[WHY];
+	int ret;
 
-	if (client >= 0) {
-		chosen = ion_backend(client);
-		ion_close(client);
-	}
+	used_backend(&chosen, none);
 	for (int i = 0; (name = ion_backend_name(i)); i++) {
 		ret = ion_probe_backend(name, why, sizeof(why));
 		snprintf(what, sizeof(what), "libion: %s", name);
 		check(what, ret ? ABSENT : OK, "%s%s", why,
-		      chosen && !strcmp(chosen, name) ? ", taken by libion" : "");
+		      chosen && !strcmp(chosen, name) ? "; libion uses this one" : "");
 	}
 	if (!chosen)
-		check("libion", MISSING, "no backend: %s",
-		      strerror(-client));
+		check("libion", MISSING, "%s", none);
 	else if (!strcmp(chosen, "memfd"))
-		check("libion", MISSING, "no driver takes its buffers: they are no dma-bufs");
+		check("libion", MISSING, wanted_backend() ?
+		      "ION_BACKEND=memfd has it use memfds, which no driver takes" :
+		      "it has only memfds here, which no driver takes: load ion.ko");
+	else
+		return chosen;
+	if (wanted_backend())
+		mend("unset ION_BACKEND");
 	return chosen;
 }
 
@@ -500,6 +530,7 @@ static void put_check(json_object *check, int width)
 	};
 	const char *state = text_of(check, "state");
 	const char *fix = text_of(check, "fix");
+	static const char *last_fix = "";
 	int s = 0;
 
 	while (strcmp(states[s].name, state))
@@ -509,8 +540,9 @@ static void put_check(json_object *check, int width)
 	printf("%*s  ", width > 0 ? width : 0, "");
 	put_text(stdout, text_of(check, "text"));
 	putchar('\n');
-	if (!fix)
+	if (!fix || !strcmp(fix, last_fix))
 		return;
+	last_fix = fix;
 	printf("%9s%s", "", colour(BOLD));
 	put_text(stdout, fix);
 	printf("%s\n", colour(PLAIN));
@@ -528,10 +560,10 @@ static int run_doctor(void)
 	checks = json_object_new_array();
 	check_kernel();
 	check_user();
+	check_headers(!exists("/sys/module/ion"));
 	ion = check_module("ion");
 	vion = check_module("vion");
 	check_signing(ion && vion);
-	check_headers(!ion);
 	check_node("/dev/ion", MISSING);
 	check_node("/dev/vion_dev", MISSING);
 	check_dma_heaps();

@@ -130,12 +130,13 @@ static int run_alloc(void)
 {
 	struct ion_buffer *buffer;
 	const char *backend;
-	int client = ion_open(), ret;
+	char why[WHY];
+	int ret = used_backend(&backend, why);
 
-	if (client < 0)
-		return fail(client, "no buffers can be allocated here");
-	backend = ion_backend(client);
-	ion_close(client);
+	if (ret) {
+		fail(0, "%s", why);
+		return ret;
+	}
 	ret = ion_buffer_create(args.size, args.heap, args.flags, &buffer);
 	if (ret)
 		return no_buffer(ret);
@@ -193,7 +194,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
 	options, parse, "SIZE\nSIZE -- COMMAND [ARGUMENT...]",
-	"Allocate a buffer and hold it until Ctrl-C, SIGTERM, SIGHUP, or the end of standard input if that is a terminal or a pipe.\vSIZE is bytes, or with K, M or G. A COMMAND instead gets the buffer as its descriptor 3, and its exit status is ionctl's.",
+	"Allocate a buffer and hold it until Ctrl-C, SIGTERM, SIGHUP, or the end of standard input if that is a terminal, a pipe or a socket.\vSIZE is bytes, or with K, M, G or T. A COMMAND instead gets the buffer as its descriptor 3, and its exit status is ionctl's.",
 	NULL, NULL, NULL
 };
 

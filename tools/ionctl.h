@@ -54,9 +54,16 @@ extern const struct command top_command;
 extern bool json;
 
 /**
- * json_only() - the argp parser of commands that know --json and no argument
+ * json_only() - the argp parser of commands that know --json and no argument,
+ *	and refuse those
  */
 error_t json_only(int key, char *arg, struct argp_state *state);
+
+/**
+ * exit_code() - the exit code for an error
+ * @error: a positive or negative errno
+ */
+int exit_code(int error);
 
 /**
  * fail() - tell what went wrong
@@ -81,6 +88,25 @@ int parse_size(const char *text, uint64_t *size);
  */
 uint64_t size_argument(struct argp_state *state, const char *what,
 		       const char *text);
+
+/* Room for why there is no backend. */
+#define WHY 256
+
+/**
+ * wanted_backend() - what ION_BACKEND in the environment names
+ *
+ * Return: that, which need be no backend; NULL if it names none.
+ */
+const char *wanted_backend(void);
+
+/**
+ * used_backend() - the backend that buffers come from here
+ * @name: returns it, NULL if there is none
+ * @why: returns why there is none
+ *
+ * Return: an enum exit_code; nothing has been told.
+ */
+int used_backend(const char **name, char why[WHY]);
 
 /**
  * open_target() - take part in a buffer that somebody holds

@@ -459,8 +459,9 @@ static int run_ls(void)
 	if (hidden) {
 		fflush(stdout);
 		fprintf(stderr,
-			"ionctl: %d processes may not be looked into%s\n",
-			hidden, geteuid() ? ": root sees more" : "");
+			"ionctl: %d process%s may not be looked into%s\n",
+			hidden, hidden == 1 ? "" : "es",
+			geteuid() ? ": root sees more" : "");
 	}
 	if (shortage)
 		return fail(shortage, "the list is not complete");

@@ -21,21 +21,9 @@ const char *argp_program_version = "ionctl " VERSION;
 
 bool json;
 
-int fail(int error, const char *format, ...)
+int exit_code(int error)
 {
-	va_list args;
-
-	error = abs(error);
-	fflush(stdout);
-	fputs("ionctl: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	if (error)
-		fprintf(stderr, ": %s", strerror(error));
-	fputc('\n', stderr);
-
-	switch (error) {
+	switch (abs(error)) {
 	case EACCES:
 	case EPERM:
 		return EXIT_PERMISSION;
@@ -51,6 +39,22 @@ int fail(int error, const char *format, ...)
 	default:
 		return EXIT_FAILED;
 	}
+}
+
+int fail(int error, const char *format, ...)
+{
+	va_list args;
+
+	error = abs(error);
+	fflush(stdout);
+	fputs("ionctl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	if (error)
+		fprintf(stderr, ": %s", strerror(error));
+	fputc('\n', stderr);
+	return exit_code(error);
 }
 
 int parse_size(const char *text, uint64_t *size)
@@ -95,12 +99,16 @@ uint64_t size_argument(struct argp_state *state, const char *what,
 
 error_t json_only(int key, char *arg, struct argp_state *state)
 {
-	(void)arg;
-	(void)state;
-	if (key != 'j')
+	switch (key) {
+	case 'j':
+		json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "what is '%s'?", arg);
+		return 0;
+	default:
 		return ARGP_ERR_UNKNOWN;
-	json = true;
-	return 0;
+	}
 }
 
 static void usage(FILE *file)

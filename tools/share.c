@@ -115,20 +115,27 @@ static int share(struct ion_buffer *buffer)
 	return ret;
 }
 
+static int new_buffer(struct ion_buffer **buffer)
+{
+	const char *backend;
+	char why[WHY];
+	int ret = used_backend(&backend, why);
+
+	if (ret) {
+		fail(0, "%s", why);
+		return ret;
+	}
+	ret = ion_buffer_create(4096, NULL, ION_FLAG_CACHED, buffer);
+	return ret ? fail(ret, "no buffer") : EXIT_FINE;
+}
+
 static int run_share(void)
 {
 	struct ion_buffer *buffer;
-	int ret;
+	int ret = target ? open_target(target, &buffer) : new_buffer(&buffer);
 
-	if (target) {
-		ret = open_target(target, &buffer);
-		if (ret)
-			return ret;
-	} else {
-		ret = ion_buffer_create(4096, NULL, ION_FLAG_CACHED, &buffer);
-		if (ret)
-			return fail(ret, "no buffer");
-	}
+	if (ret)
+		return ret;
 	ret = share(buffer);
 	ion_buffer_close(buffer);
 	return ret;

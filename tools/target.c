@@ -125,6 +125,8 @@ int register_buffer(const struct ion_buffer *buffer)
 
 	if (vion < 0 && errno == EBUSY)
 		return -fail(errno, "/dev/vion_dev is open elsewhere, and vion was loaded with exclusive=1");
+	if (vion < 0 && errno == ENOENT)
+		return -fail(errno, "/dev/vion_dev (is vion.ko loaded? see ionctl doctor)");
 	if (vion < 0)
 		return -fail(errno, "/dev/vion_dev");
 	if (!ioctl(vion, VION_REGISTER_ION, &fd))
