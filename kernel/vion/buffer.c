@@ -179,5 +179,7 @@ int vion_buffer_end(struct vion_buffer *buffer, bool write)
 {
 	if (buffer->ours)
 		return ion_end_access(buffer->client, buffer->handle);
+	if (vion_buffer_is_fenceable(buffer))
+		return 0;
 	return dma_buf_end_cpu_access(buffer->dmabuf, direction(write));
 }
