@@ -714,30 +714,66 @@ static void only_the_token_is_the_client(void **state)
 }
 
 /* closefrom(), and what was opened since is not touched. */
-static int robbed(void *arg)
+static int robbed(void *spared)
 {
-	int ion = open_client(), null, first = ion;
+	int ion = open_client(), handle = alloc_ok(ion, PAGE), out = 77;
+	int files[20];
 
-	(void)arg;
-	alloc_ok(ion, PAGE);
 	for (int fd = 3; fd < 200; fd++)
-		close(fd);
-	for (int i = 0; i < 20; i++) {
-		null = expect_ok(sys(open("/dev/null", O_RDONLY)));
-		if (i == 0)
-			first = null;
+		if (fd != ion || !spared)
+			close(fd);
+	for (size_t i = 0; i < COUNT(files); i++)
+		files[i] = expect_ok(sys(open("/dev/null", O_RDONLY)));
+	if (spared && kind->handle_fds) {
+		expect(ion_share(ion, handle, &out), -ENOTTY);
+		expect(ion_free(ion, handle), -ENOTTY);
+		expect(alloc(ion, PAGE, 0, SYSTEM, &out), -ENOTTY);
+		assert_null(ion_backend(ion));
+		expect(out, 77);
 	}
+	if (spared)
+		expect(ion_close(ion), 0);
 	ion = open_client();
 	ion_close(ion);
-	for (int fd = first; fd < first + 20; fd++)
-		expect_ok(sys(fcntl(fd, F_GETFD)));
+	for (size_t i = 0; i < COUNT(files); i++)
+		expect_ok(sys(fcntl(files[i], F_GETFD)));
 	return 0;
 }
 
 static void descriptors_of_others_are_left_alone(void **state)
 {
+	bool spared = true;
+
 	(void)state;
 	expect(end_of(robbed, NULL), 0);
+	expect(end_of(robbed, &spared), 0);
+}
+
+static void *free_when_cancelled(void *arg)
+{
+	const int *client = arg;
+
+	expect(pthread_cancel(pthread_self()), 0);
+	expect(ion_free(client[0], client[1]), 0);
+	pthread_testcancel();
+	return NULL;
+}
+
+/* Cancelling a thread ends no call half way. */
+static void cancelled_threads_keep_nothing(void **state)
+{
+	int before = open_descriptors(), client[2] = { open_client() };
+	pthread_t thread;
+	void *end;
+
+	(void)state;
+	client[1] = alloc_ok(client[0], PAGE);
+	expect(pthread_create(&thread, NULL, free_when_cancelled, client), 0);
+	expect(pthread_join(thread, &end), 0);
+	assert_ptr_equal(end, PTHREAD_CANCELED);
+	expect(ion_free(client[0], client[1]), -EINVAL);
+	expect(ion_close(client[0]), 0);
+	expect(open_descriptors(), before);
 }
 
 struct family {
@@ -783,6 +819,29 @@ static void both_go_on_after_fork(void **state)
 	expect(ion_free(family.ion, family.handle), -EINVAL);
 	close(family.fd);
 	ion_close(family.ion);
+}
+
+/* While the child has its own of all of it. */
+static void a_child_keeps_nothing_of_its_parents(void **state)
+{
+	int before = open_descriptors(), ion = open_client(), ends[2], status;
+	pid_t pid;
+	char byte;
+
+	(void)state;
+	alloc_ok(ion, PAGE);
+	expect(sys(pipe2(ends, O_CLOEXEC)), 0);
+	pid = expect_ok(sys(fork()));
+	if (!pid) {
+		close(ends[1]);
+		_exit(read(ends[0], &byte, 1) || ion_close(ion));
+	}
+	expect(ion_close(ion), 0);
+	close(ends[0]);
+	expect(open_descriptors(), before + 1);
+	close(ends[1]);
+	expect(sys(waitpid(pid, &status, 0)), pid);
+	expect(status, 0);
 }
 
 static int writer(void *arg)
@@ -1040,7 +1099,9 @@ static int run(const struct kind *one)
 		cmocka_unit_test(reused_numbers_are_no_clients),
 		cmocka_unit_test(only_the_token_is_the_client),
 		cmocka_unit_test(descriptors_of_others_are_left_alone),
+		cmocka_unit_test(cancelled_threads_keep_nothing),
 		cmocka_unit_test(both_go_on_after_fork),
+		cmocka_unit_test(a_child_keeps_nothing_of_its_parents),
 		cmocka_unit_test(processes_share),
 		cmocka_unit_test(it_outlives_the_first_thread),
 		cmocka_unit_test(shortage_is_not_absence),

@@ -6,8 +6,8 @@
  * Every function returns 0 or a descriptor on success and a negative errno on
  * failure, and sets no out parameter on failure. A null out parameter is
  * -EINVAL, a closed descriptor -EBADF, an open one that is no ION client
- * -ENOTTY or -EINVAL. All may be called from several threads at once, and none
- * from a signal handler. 32-bit programs are to be compiled with the
+ * -ENOTTY or -EINVAL. All may be called from several threads at once. None from
+ * a signal handler, nor fork(2) from one that may interrupt them. 32-bit programs are to be compiled with the
  * _FILE_OFFSET_BITS that the library was: off_t is one of its arguments.
  *
  * Backends, in the order in which ion_open() tries them:
@@ -54,8 +54,14 @@
  * client ends when the last duplicate is closed; but unless that is done by
  * ion_close(), its buffers are given back late: at the next ion_open() or
  * ion_close(), or at exit. After fork(2) both processes go on, each with handles
- * of its own that begin as the same; ion_close() in the child ends the child's
- * client at once.
+ * of its own that begin as the same. In both, ion_close() of a client that was
+ * there at the fork ends it in that process at once, duplicates or not; close(2)
+ * does not end it while the other process has its descriptor open.
+ *
+ * A client's own descriptors are not for the program to close. After closefrom(3)
+ * or the like the client is gone, and its descriptor, if that was spared, is that
+ * of no client. That is told by one of them: who closes others of them one by one
+ * makes the library take for its own what is opened by their numbers.
  */
 #ifndef ION_ION_H
 #define ION_ION_H
