@@ -8,6 +8,7 @@
  * it was duplicated; and its other end, which is kept here, tells when the last
  * descriptor is gone, however that came.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -128,6 +129,31 @@ static bool is_deserted(const struct client *client)
 	       (poll(&pollfd, 1, 0) == 1 && pollfd.revents & POLLERR);
 }
 
+/* Has this process a descriptor of it? Where there is no telling, it may. */
+static bool is_held(const struct client *client)
+{
+	DIR *dir = opendir("/proc/thread-self/fd");
+	bool held = !dir;
+	struct dirent *entry;
+	struct identity id;
+	int fd;
+
+	while (!held) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry) {
+			held = errno;
+			break;
+		}
+		fd = atoi(entry->d_name);
+		held = fd != client->watch && identify(fd, &id) &&
+		       is_same(&id, &client->token);
+	}
+	if (dir)
+		closedir(dir);
+	return held;
+}
+
 static void destroy(struct client *client)
 {
 	/* Then what is open by those numbers is another's. */
@@ -214,8 +240,8 @@ static void put(struct client *client)
 }
 
 /*
- * Ends those that nobody can name any more, and @left, which may be NULL, if
- * another process's descriptor would keep it.
+ * Ends those that nobody can name any more, and @left, which may be NULL, if that
+ * is so in this process only.
  */
 static void end_clients(const struct client *left)
 {
@@ -224,8 +250,10 @@ static void end_clients(const struct client *left)
 	pthread_mutex_lock(&lock);
 	for (client = clients; client; client = next) {
 		next = client->next;
-		if (client->ended || (!(client == left && client->forked) &&
-				      !is_deserted(client)))
+		if (client->ended)
+			continue;
+		if (!is_deserted(client) &&
+		    (client != left || !client->forked || is_held(client)))
 			continue;
 		client->ended = true;
 		drop(client, &dead);
