@@ -25,9 +25,9 @@ static char *map(struct ion_buffer *buffer)
 
 static void set_text(struct ion_buffer *buffer, const char *text)
 {
-	check(ion_buffer_begin(buffer, ION_WRITE, 0, 64), "begin");
+	check(ion_buffer_begin(buffer, ION_RW, 0, 64), "begin");
 	snprintf(map(buffer), 64, "%s", text);
-	check(ion_buffer_end(buffer, ION_WRITE, 0, 64), "end");
+	check(ion_buffer_end(buffer, ION_RW, 0, 64), "end");
 }
 
 static void print_text(struct ion_buffer *buffer, const char *who)

@@ -80,10 +80,10 @@ static int read_through_mapping(int buffer, const char *vaddr)
 static int write_through_mapping(int buffer, char *vaddr)
 {
 	begin("write a line of the program's own through the mapping");
-	if (cpu_access(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_WRITE))
+	if (cpu_access(buffer, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW))
 		return -1;
 	memcpy(vaddr, from_user, sizeof(from_user));
-	return cpu_access(buffer, DMA_BUF_SYNC_END | DMA_BUF_SYNC_WRITE);
+	return cpu_access(buffer, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
 }
 
 static int ask_driver_to_read(int vion)

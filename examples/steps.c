@@ -186,6 +186,7 @@ static int close_step(const char *arg)
 	if (close(state.buffer))
 		return -errno;
 	printf("descriptor %d is closed\n", state.buffer);
+	state.buffer = -1;
 	return 0;
 }
 

@@ -31,7 +31,7 @@ static const struct backend *const backends[] = {
 	&ion_memfd_backend,
 };
 
-/* Whether this process has had clients of the first, and of the last. */
+/* Whether this process has had clients of the first, and memfds of the last. */
 static atomic_bool had_ion, had_memfd;
 
 /* Where all buffers are dma-bufs, nobody need look whether one is a memfd. */
@@ -39,6 +39,11 @@ bool ion_memfd_expected(void)
 {
 	return !atomic_load_explicit(&had_ion, memory_order_relaxed) ||
 	       atomic_load_explicit(&had_memfd, memory_order_relaxed);
+}
+
+void ion_expect_memfd(void)
+{
+	atomic_store(&had_memfd, true);
 }
 
 bool ion_is_shortage(int error)
@@ -79,7 +84,7 @@ static int open_client(const struct backend *backend)
 	if (backend->open) {
 		fd = ion_client_open(backend);
 		if (fd >= 0 && backend == &ion_memfd_backend)
-			atomic_store(&had_memfd, true);
+			ion_expect_memfd();
 		return fd;
 	}
 	fd = open(backend->node, O_RDONLY | O_CLOEXEC);

@@ -129,6 +129,8 @@ static int adopt(int fd, struct ion_buffer **buffer)
 	new = calloc(1, sizeof(*new));
 	if (!new)
 		return -ENOMEM;
+	if (!dma_buf)
+		ion_expect_memfd();
 	new->fd = fd;
 	new->dma_buf = dma_buf;
 	new->size = size;
@@ -247,10 +249,8 @@ static int sync_part(struct ion_buffer *buffer, size_t offset, size_t len,
 
 	do {
 		client = get_client();
-		if (client < 0)
-			return client;
 		/* Only ION in the kernel knows parts. */
-		if (ion_client_backend(client))
+		if (client < 0 || ion_client_backend(client))
 			return sync_whole(buffer, flags);
 		ret = ion_sync_range(client, buffer->fd, offset, len, flags);
 	} while (ret == -EINTR || ret == -EAGAIN ||

@@ -8,6 +8,7 @@
  * it was duplicated; and its other end, which is kept here, tells when the last
  * descriptor is gone, however that came.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -67,7 +68,7 @@ struct handle {
  * @watch: the pipe's other end
  * @refs: one until it has ended, and one for each call under way
  * @ended: no call finds it any more
- * @inherited: this process got it by fork()
+ * @forked: another process has it too, since a fork()
  * @handles: the table
  * @count: places that it has
  * @free: the free place to be used next, from 1; or 0
@@ -80,7 +81,7 @@ struct client {
 	int watch;
 	unsigned int refs;
 	bool ended;
-	bool inherited;
+	bool forked;
 	struct handle *handles;
 	unsigned int count;
 	unsigned int free;
@@ -128,6 +129,31 @@ static bool is_deserted(const struct client *client)
 	       (poll(&pollfd, 1, 0) == 1 && pollfd.revents & POLLERR);
 }
 
+/* Has this process a descriptor of it? Where there is no telling, it may. */
+static bool is_held(const struct client *client)
+{
+	DIR *dir = opendir("/proc/thread-self/fd");
+	bool held = !dir;
+	struct dirent *entry;
+	struct identity id;
+	int fd;
+
+	while (!held) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry) {
+			held = errno;
+			break;
+		}
+		fd = atoi(entry->d_name);
+		held = fd != client->watch && identify(fd, &id) &&
+		       is_same(&id, &client->token);
+	}
+	if (dir)
+		closedir(dir);
+	return held;
+}
+
 static void destroy(struct client *client)
 {
 	/* Then what is open by those numbers is another's. */
@@ -172,6 +198,10 @@ static void destroy_all(struct client *dead)
 	}
 }
 
+/* The caller's, while a call of it is under way. */
+static _Thread_local int cancel_state;
+
+/* Until put() the thread is not cancelled: who held a client would keep it. */
 static struct client *get(int fd)
 {
 	struct identity id;
@@ -179,16 +209,22 @@ static struct client *get(int fd)
 
 	if (!atomic_load(&living) || !identify(fd, &id))
 		return NULL;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	pthread_mutex_lock(&lock);
 	client = clients;
 	while (client && (client->ended || !is_same(&client->token, &id)))
 		client = client->next;
-	/* The other end, whose number may have been a client's before. */
-	if (client && fd == client->watch)
+	/*
+	 * Not by the other end, whose number may have been a client's before;
+	 * nor if what is open by the library's numbers may be another's.
+	 */
+	if (client && (fd == client->watch || is_robbed(client)))
 		client = NULL;
 	if (client)
 		client->refs++;
 	pthread_mutex_unlock(&lock);
+	if (!client)
+		pthread_setcancelstate(cancel_state, NULL);
 	return client;
 }
 
@@ -200,27 +236,29 @@ static void put(struct client *client)
 	drop(client, &dead);
 	pthread_mutex_unlock(&lock);
 	destroy_all(dead);
+	pthread_setcancelstate(cancel_state, NULL);
 }
 
-/* Ends those that nobody can name any more, and @left, which may be NULL. */
-static void end_clients(struct client *left)
+/*
+ * Ends those that nobody can name any more, and @left, which may be NULL, if that
+ * is so in this process only.
+ */
+static void end_clients(const struct client *left)
 {
 	struct client *client, *next, *dead = NULL;
-	int state;
 
-	/* poll() is a place to be cancelled at, which must not be now. */
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_mutex_lock(&lock);
 	for (client = clients; client; client = next) {
 		next = client->next;
-		if (client->ended ||
-		    (client != left && !is_deserted(client)))
+		if (client->ended)
+			continue;
+		if (!is_deserted(client) &&
+		    (client != left || !client->forked || is_held(client)))
 			continue;
 		client->ended = true;
 		drop(client, &dead);
 	}
 	pthread_mutex_unlock(&lock);
-	pthread_setcancelstate(state, NULL);
 	destroy_all(dead);
 }
 
@@ -231,6 +269,8 @@ static void before_fork(void)
 
 static void in_parent(void)
 {
+	for (struct client *client = clients; client; client = client->next)
+		client->forked = true;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -241,7 +281,7 @@ static void in_child(void)
 
 	for (client = clients; client; client = next) {
 		next = client->next;
-		client->inherited = true;
+		client->forked = true;
 		client->refs = !client->ended;
 		if (client->ended)
 			unlink_client(client, &dead);
@@ -257,18 +297,13 @@ static void prepare_for_fork(void)
 	fork_error = -pthread_atfork(before_fork, in_parent, in_child);
 }
 
-int ion_client_open(const struct backend *backend)
+static int open_client(const struct backend *backend)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct client *client;
 	int ends[2], ret;
 
-	pthread_once(&once, prepare_for_fork);
-	if (fork_error)
-		return fork_error;
 	if (atomic_load(&living))
 		end_clients(NULL);
-
 	client = calloc(1, sizeof(*client));
 	if (!client)
 		return -ENOMEM;
@@ -299,6 +334,20 @@ err_free:
 	return ret;
 }
 
+int ion_client_open(const struct backend *backend)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int ret, state;
+
+	pthread_once(&once, prepare_for_fork);
+	if (fork_error)
+		return fork_error;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	ret = open_client(backend);
+	pthread_setcancelstate(state, NULL);
+	return ret;
+}
+
 int ion_client_close(int fd)
 {
 	struct client *client = get(fd);
@@ -307,8 +356,7 @@ int ion_client_close(int fd)
 	if (!client)
 		return -ENOTTY;
 	ret = ion_close_fd(fd);
-	/* In a child its parent's descriptor would keep it for ever. */
-	end_clients(client->inherited ? client : NULL);
+	end_clients(client);
 	put(client);
 	return ret;
 }

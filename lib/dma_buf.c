@@ -16,8 +16,10 @@ int ion_dma_buf_check(int fd)
 	struct statfs fs;
 
 	/* To the kernel, what is only a path is not open. */
-	if (flags < 0 || flags & O_PATH || fstatfs(fd, &fs))
+	if (flags < 0 || flags & O_PATH)
 		return -EBADF;
+	if (fstatfs(fd, &fs))
+		return errno == EBADF ? -EBADF : -EINVAL;
 	return fs.f_type == DMA_BUF_MAGIC ? 0 : -EINVAL;
 }
 

@@ -71,6 +71,7 @@ int ion_dma_buf_flush(int fd);
 
 int ion_memfd_create(size_t size);
 bool ion_memfd_expected(void);
+void ion_expect_memfd(void);
 
 /*
  * The calls of <ion/ion.h> for a client that lives in the library. -ENOTTY if

@@ -135,10 +135,13 @@ static bool is_large(const void *addr, off_t offset)
 	return (uintptr_t)addr % LARGE == (uintptr_t)offset % LARGE;
 }
 
-/* In the middle of what is surely large enough, the rest of which is let go. */
+/*
+ * In the middle of what is surely large enough, unless another thread takes that
+ * meanwhile. Nothing is mapped with MAP_FIXED, which could be over its mapping.
+ */
 static void *map_large(int fd, size_t length, int prot, int flags, off_t offset)
 {
-	size_t room = length + LARGE, before;
+	size_t room = length + LARGE;
 	char *start, *addr;
 
 	if (room < length)
@@ -146,17 +149,13 @@ static void *map_large(int fd, size_t length, int prot, int flags, off_t offset)
 	start = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (start == MAP_FAILED)
 		return MAP_FAILED;
-	before = ((uintptr_t)offset - (uintptr_t)start) % LARGE;
-	addr = mmap(start + before, length, prot, flags | MAP_FIXED, fd, offset);
-	if (addr == MAP_FAILED) {
-		munmap(start, room);
-		return MAP_FAILED;
-	}
-	length = ion_page_up(length);
-	if (before)
-		munmap(start, before);
-	munmap(addr + length, room - before - length);
-	return addr;
+	munmap(start, room);
+	start += ((uintptr_t)offset - (uintptr_t)start) % LARGE;
+	addr = mmap(start, length, prot, flags, fd, offset);
+	if (addr == MAP_FAILED || is_large(addr, offset))
+		return addr;
+	munmap(addr, length);
+	return MAP_FAILED;
 }
 
 static void *map(int fd, size_t length, int prot, int flags, off_t offset)

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "internal.h"
 
@@ -20,12 +22,22 @@
 /* How much is allocated at a time: a signal takes back no more than that. */
 #define PIECE ((off_t)1 << 20)
 
+/* Past the limit of files ftruncate() ends the program, by SIGXFSZ. */
+static bool is_within_limit(size_t size)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) || size <= limit.rlim_cur;
+}
+
 /* Zeroed memory, of which nothing is there before it is touched. */
 int ion_memfd_create(size_t size)
 {
 	const unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int fd, ret;
 
+	if (!is_within_limit(size))
+		return -ENOMEM;
 	fd = memfd_create("ion", flags | MFD_NOEXEC_SEAL);
 	/* Before Linux 6.3 that flag is unknown, and nobody misses it. */
 	if (fd < 0 && errno == EINVAL)
@@ -77,10 +89,15 @@ static int memfd_alloc(const struct heap *heap, size_t size)
 static int memfd_check(int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
 
 	if (seals < 0)
 		return errno == EBADF ? -EBADF : -EINVAL;
-	return (seals & SEALS) == SEALS && !(seals & READ_ONLY) ? 0 : -EINVAL;
+	if ((seals & SEALS) != SEALS || seals & READ_ONLY)
+		return -EINVAL;
+	if (fstat(fd, &st))
+		return -errno;
+	return st.st_size && !(st.st_size % ion_page_size()) ? 0 : -EINVAL;
 }
 
 static int memfd_sync(int fd, __u64 flags)

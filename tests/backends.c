@@ -19,6 +19,7 @@
  * @handle_fds: descriptors of the process that a held handle takes; none where
  *	the client lives in the kernel
  * @limited: how large a buffer can be is limited, on some kernels
+ * @files: it is limited as files are
  * @bounces: what a device wrote arrives even if that took a bounce buffer
  */
 static const struct kind {
@@ -26,14 +27,15 @@ static const struct kind {
 	bool dma_bufs;
 	int handle_fds;
 	bool limited;
+	bool files;
 	bool bounces;
 } kinds[] = {
 	{ .name = "ion", .dma_bufs = true, .bounces = true },
 	{ .name = "dma-heap", .dma_bufs = true, .bounces = true,
 	  .handle_fds = 1 },
 	{ .name = "udmabuf", .dma_bufs = true, .handle_fds = 1,
-	  .limited = true },
-	{ .name = "memfd", .handle_fds = 1 },
+	  .limited = true, .files = true },
+	{ .name = "memfd", .handle_fds = 1, .files = true },
 };
 
 static const struct kind *kind;
@@ -303,6 +305,32 @@ static void size_limit(void **state)
 	ion_close(ion);
 }
 
+static int small_files(void *arg)
+{
+	struct rlimit limit = { 64 * KiB, 64 * KiB }, none = { 0, 0 };
+	int ion = open_client(), handle = 77, fd = 77;
+	long wanted = kind->files ? -ENOMEM : 0;
+
+	(void)arg;
+	expect(sys(setrlimit(RLIMIT_FSIZE, &limit)), 0);
+	alloc_ok(ion, 64 * KiB);
+	expect(alloc(ion, 64 * KiB + 1, 0, SYSTEM, &handle), wanted);
+	expect(ion_alloc_fd(ion, MiB, 0, SYSTEM, CACHED, &fd), wanted);
+	expect(handle == 77 && fd == 77, kind->files);
+	expect(sys(setrlimit(RLIMIT_FSIZE, &none)), 0);
+	if (kind->files)
+		expect(alloc(ion, 1, 0, SYSTEM, &handle), -ENOMEM);
+	expect(ion_open_backend("memfd"), -ENOMEM);
+	return 0;
+}
+
+/* None is killed for it. */
+static void files_are_limited(void **state)
+{
+	(void)state;
+	expect(end_of(small_files, NULL), 0);
+}
+
 static void memory_is_zero(void **state)
 {
 	int ion = open_client(), fd;
@@ -410,11 +438,11 @@ static void imports_count(void **state)
 	ion_close(ion);
 }
 
-static int sealed_memfd(int seals)
+static int sealed_memfd(size_t size, int seals)
 {
 	int fd = expect_ok(sys(memfd_create("test", MFD_ALLOW_SEALING)));
 
-	expect(sys(ftruncate(fd, PAGE)), 0);
+	expect(sys(ftruncate(fd, size)), 0);
 	expect(sys(fcntl(fd, F_ADD_SEALS, seals)), 0);
 	return fd;
 }
@@ -423,18 +451,22 @@ static void imports_refused(void **state)
 {
 	int ion = open_client(), pipes[2], handle = 77, other = open_client();
 	char path[40];
-	int before, no[7], paths[2];
+	int before, no[9], paths[2];
 
 	(void)state;
 	expect(sys(pipe(pipes)), 0);
 	no[0] = expect_ok(sys(open("/dev/null", O_RDWR)));
-	no[1] = sealed_memfd(0);
-	no[2] = sealed_memfd(F_SEAL_SHRINK);
-	no[3] = sealed_memfd(F_SEAL_SHRINK | F_SEAL_GROW);
-	no[4] = sealed_memfd(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |
+	no[1] = sealed_memfd(PAGE, 0);
+	no[2] = sealed_memfd(PAGE, F_SEAL_SHRINK);
+	no[3] = sealed_memfd(PAGE, F_SEAL_SHRINK | F_SEAL_GROW);
+	no[4] = sealed_memfd(PAGE, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |
 			     F_SEAL_SEAL);
 	no[5] = expect_ok(sys(socket(AF_UNIX, SOCK_STREAM, 0)));
 	no[6] = expect_ok(sys(open("/proc/self/exe", O_RDONLY)));
+	/* What libion makes has whole pages, and one at least. */
+	no[7] = sealed_memfd(0, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	no[8] = sealed_memfd(PAGE + 1, F_SEAL_SHRINK | F_SEAL_GROW |
+			     F_SEAL_SEAL);
 	paths[0] = alloc_fd(ion, SYSTEM, PAGE);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", paths[0]);
 	paths[1] = expect_ok(sys(open(path, O_PATH)));
@@ -714,40 +746,76 @@ static void only_the_token_is_the_client(void **state)
 }
 
 /* closefrom(), and what was opened since is not touched. */
-static int robbed(void *arg)
+static int robbed(void *spared)
 {
-	int ion = open_client(), null, first = ion;
+	int ion = open_client(), handle = alloc_ok(ion, PAGE), out = 77;
+	int files[20];
 
-	(void)arg;
-	alloc_ok(ion, PAGE);
 	for (int fd = 3; fd < 200; fd++)
-		close(fd);
-	for (int i = 0; i < 20; i++) {
-		null = expect_ok(sys(open("/dev/null", O_RDONLY)));
-		if (i == 0)
-			first = null;
+		if (fd != ion || !spared)
+			close(fd);
+	for (size_t i = 0; i < COUNT(files); i++)
+		files[i] = expect_ok(sys(open("/dev/null", O_RDONLY)));
+	if (spared && kind->handle_fds) {
+		expect(ion_share(ion, handle, &out), -ENOTTY);
+		expect(ion_free(ion, handle), -ENOTTY);
+		expect(alloc(ion, PAGE, 0, SYSTEM, &out), -ENOTTY);
+		assert_null(ion_backend(ion));
+		expect(out, 77);
 	}
+	if (spared)
+		expect(ion_close(ion), 0);
 	ion = open_client();
 	ion_close(ion);
-	for (int fd = first; fd < first + 20; fd++)
-		expect_ok(sys(fcntl(fd, F_GETFD)));
+	for (size_t i = 0; i < COUNT(files); i++)
+		expect_ok(sys(fcntl(files[i], F_GETFD)));
 	return 0;
 }
 
 static void descriptors_of_others_are_left_alone(void **state)
 {
+	bool spared = true;
+
 	(void)state;
 	expect(end_of(robbed, NULL), 0);
+	expect(end_of(robbed, &spared), 0);
+}
+
+static void *free_when_cancelled(void *arg)
+{
+	const int *client = arg;
+
+	expect(pthread_cancel(pthread_self()), 0);
+	expect(ion_free(client[0], client[1]), 0);
+	pthread_testcancel();
+	return NULL;
+}
+
+/* Cancelling a thread ends no call half way. */
+static void cancelled_threads_keep_nothing(void **state)
+{
+	int before = open_descriptors(), client[2] = { open_client() };
+	pthread_t thread;
+	void *end;
+
+	(void)state;
+	client[1] = alloc_ok(client[0], PAGE);
+	expect(pthread_create(&thread, NULL, free_when_cancelled, client), 0);
+	expect(pthread_join(thread, &end), 0);
+	assert_ptr_equal(end, PTHREAD_CANCELED);
+	expect(ion_free(client[0], client[1]), -EINVAL);
+	expect(ion_close(client[0]), 0);
+	expect(open_descriptors(), before);
 }
 
 struct family {
-	int ion, handle, fd, sock;
+	int ion, copy, handle, fd, sock;
 };
 
 static int child_of_family(void *arg)
 {
 	struct family *family = arg;
-	int other, before = open_descriptors();
+	int kept, other, before = open_descriptors();
 
 	/* What was before it is there, and what it does is its own. */
 	close(share_ok(family->ion, family->handle));
@@ -756,11 +824,16 @@ static int child_of_family(void *arg)
 	memset(map(family->fd, PAGE), 9, PAGE);
 	if (kind->handle_fds)
 		expect(ion_free(family->ion, family->handle), 0);
+	kept = alloc_ok(family->ion, PAGE);
 	expect(ion_close(family->ion), 0);
 	expect(ion_free(family->ion, family->handle), -EBADF);
+	/* A duplicate is the client, as ever. */
+	close(share_ok(family->copy, kept));
+	expect(ion_free(family->copy, kept), 0);
+	expect(ion_close(family->copy), 0);
 	/* Its copies of the library's own are closed. */
 	if (kind->handle_fds)
-		assert_true(open_descriptors() < before - 1);
+		assert_true(open_descriptors() < before - 2);
 	other = open_client();
 	alloc_ok(other, PAGE);
 	return 0;
@@ -774,6 +847,7 @@ static void both_go_on_after_fork(void **state)
 	(void)state;
 	family.handle = alloc_ok(family.ion, PAGE);
 	family.fd = share_ok(family.ion, family.handle);
+	family.copy = expect_ok(sys(dup(family.ion)));
 	expect(end_of(child_of_family, &family), 0);
 	expect(*(char *)map(family.fd, PAGE), 9);
 	close(share_ok(family.ion, family.handle));
@@ -783,6 +857,34 @@ static void both_go_on_after_fork(void **state)
 	expect(ion_free(family.ion, family.handle), -EINVAL);
 	close(family.fd);
 	ion_close(family.ion);
+	expect(ion_free(family.copy, alloc_ok(family.copy, PAGE)), 0);
+	ion_close(family.copy);
+}
+
+/* While the child has its own of all of it. */
+static void a_child_keeps_nothing_of_its_parents(void **state)
+{
+	int before = open_descriptors(), ion = open_client(), ends[2], status;
+	int copy = expect_ok(sys(dup(ion)));
+	pid_t pid;
+	char byte;
+
+	(void)state;
+	alloc_ok(ion, PAGE);
+	expect(sys(pipe2(ends, O_CLOEXEC)), 0);
+	pid = expect_ok(sys(fork()));
+	if (!pid) {
+		close(ends[1]);
+		_exit(read(ends[0], &byte, 1) || ion_close(ion));
+	}
+	expect(ion_close(ion), 0);
+	close(ends[0]);
+	alloc_ok(copy, PAGE);
+	expect(ion_close(copy), 0);
+	expect(open_descriptors(), before + 1);
+	close(ends[1]);
+	expect(sys(waitpid(pid, &status, 0)), pid);
+	expect(status, 0);
 }
 
 static int writer(void *arg)
@@ -1023,6 +1125,7 @@ static int run(const struct kind *one)
 		cmocka_unit_test(heaps),
 		cmocka_unit_test(alignments),
 		cmocka_unit_test(size_limit),
+		cmocka_unit_test(files_are_limited),
 		cmocka_unit_test(memory_is_zero),
 		cmocka_unit_test(handles_are_freed_once),
 		cmocka_unit_test(many_handles),
@@ -1040,7 +1143,9 @@ static int run(const struct kind *one)
 		cmocka_unit_test(reused_numbers_are_no_clients),
 		cmocka_unit_test(only_the_token_is_the_client),
 		cmocka_unit_test(descriptors_of_others_are_left_alone),
+		cmocka_unit_test(cancelled_threads_keep_nothing),
 		cmocka_unit_test(both_go_on_after_fork),
+		cmocka_unit_test(a_child_keeps_nothing_of_its_parents),
 		cmocka_unit_test(processes_share),
 		cmocka_unit_test(it_outlives_the_first_thread),
 		cmocka_unit_test(shortage_is_not_absence),

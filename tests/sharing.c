@@ -320,10 +320,13 @@ static int open_other(int i)
 	case 7:
 		return make_memfd(SIZE, F_SEAL_GROW);
 	case 8:
-		return make_memfd(0, F_SEAL_GROW | F_SEAL_SHRINK);
+		return make_memfd(0, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
 	case 9:
 		return open_ion();
 	case 10:
+		return make_memfd(PAGE + 1,
+				  F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	case 11:
 		buffer = create(PAGE);
 		fd = dup(ion_buffer_fd(buffer));
 		ion_buffer_close(buffer);
@@ -334,9 +337,9 @@ static int open_other(int i)
 	}
 }
 
-#define OTHERS 12
+#define OTHERS 13
 /* From there on they are not even open. */
-#define CLOSED 10
+#define CLOSED 11
 
 static void other_descriptors_are_no_buffers(void **state)
 {
@@ -356,6 +359,24 @@ static void other_descriptors_are_no_buffers(void **state)
 			close(fd);
 	}
 	assert_ptr_equal(buffer, same);
+}
+
+/* Also where buffers are dma-bufs, and have one anyway. */
+static void memfds_have_an_end(void **state)
+{
+	int fd = make_memfd(SIZE, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	struct ion_buffer *buffer = NULL;
+	unsigned char *addr = NULL;
+
+	(void)state;
+	expect(ion_buffer_import(fd, &buffer), 0);
+	expect(ion_map_fd(fd, SIZE + PAGE, PROT_READ, MAP_SHARED, 0, &addr),
+	       -EINVAL);
+	expect(ion_map_fd(fd, SIZE, PROT_READ, MAP_SHARED, PAGE, &addr),
+	       -EINVAL);
+	assert_null(addr);
+	ion_buffer_close(buffer);
+	close(fd);
 }
 
 static void paths_are_no_buffers(void **state)
@@ -543,6 +564,12 @@ static int closes_all(void *arg)
 
 	close_all_but(ion_buffer_fd(buffer), *(bool *)arg);
 	before = open_descriptors();
+	/* Where no client can be had, the whole is begun. */
+	expect(setenv("ION_BACKEND", "none", 1), 0);
+	expect(ion_buffer_begin(buffer, ION_RW, PAGE, PAGE), 0);
+	expect(ion_buffer_end(buffer, ION_RW, PAGE, PAGE), 0);
+	expect(open_descriptors(), before);
+	expect(unsetenv("ION_BACKEND"), 0);
 	expect(ion_buffer_begin(buffer, ION_WRITE, PAGE, PAGE), 0);
 	fill(addr + PAGE, PAGE, 1);
 	expect(ion_buffer_end(buffer, ION_WRITE, PAGE, PAGE), 0);
@@ -1512,6 +1539,7 @@ static int test(void)
 		cmocka_unit_test(imports_are_the_same_buffer),
 		cmocka_unit_test(buffers_of_others_are_imported),
 		cmocka_unit_test(other_descriptors_are_no_buffers),
+		cmocka_unit_test(memfds_have_an_end),
 		cmocka_unit_test(paths_are_no_buffers),
 		cmocka_unit_test(there_is_one_mapping),
 		cmocka_unit_test(mappings_are_as_asked_for),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* ionctl COMMAND: finds the command, reads its options and runs it. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,7 +74,7 @@ int parse_size(const char *text, uint64_t *size)
 	if (errno)
 		return -errno;
 	if (*end) {
-		unit = strchr(units, *end & ~0x20);
+		unit = strchr(units, toupper((unsigned char)*end));
 		if (!unit || end[1])
 			return -EINVAL;
 		shift = 10 * (unit - units + 1);

@@ -284,7 +284,10 @@ static int fill_from_pattern(struct view *view)
 	return ret;
 }
 
-/* Return: as many bytes as there is room for, of which @got came, and one. */
+/*
+ * Return: as many bytes as there is room for, of which @got came, and one; NULL
+ * without memory for them.
+ */
 static char *read_data(FILE *file, size_t room, size_t *got)
 {
 	char *data = NULL, *larger;
@@ -296,8 +299,10 @@ static char *read_data(FILE *file, size_t room, size_t *got)
 		if (size > room)
 			size = room + 1;
 		larger = realloc(data, size);
-		if (!larger)
-			break;
+		if (!larger) {
+			free(data);
+			return NULL;
+		}
 		data = larger;
 		*got += fread(data + *got, 1, size - *got, file);
 	}

@@ -227,7 +227,7 @@ static bool take_key(void)
 static int block_signals(void)
 {
 	static const int caught[] = {
-		SIGWINCH, SIGINT, SIGTERM, SIGHUP, SIGTSTP
+		SIGWINCH, SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP
 	};
 	sigset_t signals;
 

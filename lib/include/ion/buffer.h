@@ -33,7 +33,8 @@ struct ion_buffer;
 /**
  * enum ion_access - what is done with a buffer's memory
  * @ION_READ: it is read
- * @ION_WRITE: it is written
+ * @ION_WRITE: all of the part is written; where some of it may stay as it was,
+ *	that is ION_RW
  * @ION_RW: both
  */
 enum ion_access {
@@ -126,7 +127,7 @@ int ion_buffer_map(struct ion_buffer *buffer, int prot, void **addr);
  * memfd it is a memory barrier.
  *
  * Return: 0. -EINVAL: the part is empty or not in the buffer; what the exporter
- * says; of a part also what ion_open() says, if there is no client yet.
+ * says.
  */
 int ion_buffer_begin(struct ion_buffer *buffer, enum ion_access access,
 		     size_t offset, size_t len);

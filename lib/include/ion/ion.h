@@ -6,8 +6,8 @@
  * Every function returns 0 or a descriptor on success and a negative errno on
  * failure, and sets no out parameter on failure. A null out parameter is
  * -EINVAL, a closed descriptor -EBADF, an open one that is no ION client
- * -ENOTTY or -EINVAL. All may be called from several threads at once, and none
- * from a signal handler. 32-bit programs are to be compiled with the
+ * -ENOTTY or -EINVAL. All may be called from several threads at once. None from
+ * a signal handler, nor fork(2) from one that may interrupt them. 32-bit programs are to be compiled with the
  * _FILE_OFFSET_BITS that the library was: off_t is one of its arguments.
  *
  * Backends, in the order in which ion_open() tries them:
@@ -26,7 +26,7 @@
  *	heaps			its own	the kernel's(2)	system		system
  *	alignment		heap's	a page		a page		a page
  *	largest buffer		half of	half of RAM	64 MiB on	half of
- *				RAM (3)			old kernels(4)	RAM
+ *				RAM (3)			old kernels(4)	RAM (6)
  *	without ION_FLAG_CACHED	write-	cached		cached		cached
  *				combined
  *	descriptors per client	1	2, and heaps	3		2
@@ -34,18 +34,20 @@
  *	ion_sync_range()	a part	the whole	the whole	nothing to do
  *
  * (1) No driver takes it, and what only dma-bufs have, DMA_BUF_IOCTL_SYNC and
- *	the like, is ENOTTY. Its size is sealed, and sealed so it has to be to
- *	be imported. That a device has no part in it makes ion_sync_fd() and
- *	ion_sync_range() succeed without having anything to do.
+ *	the like, is ENOTTY. Its size is sealed, and sealed so, and whole pages,
+ *	it has to be to be imported. That a device has no part in it makes
+ *	ion_sync_fd() and ion_sync_range() succeed without having anything to do.
  * (2) "system" is ion_system_heap, id 0; "linux,cma", "reserved" or
  *	"default_cma_region", the first that is there, is linux,cma, id 4; and
  *	ion.ko's nodes are what they are for /dev/ion, if that is not taken.
  *	All others have their node's name and ids from 6 up, those above first
  *	and then by name. Heaps are found when the client is opened.
  * (3) Unless its memory was set aside; and ion.ko has limits that can be set.
- * (4) size_limit_mb of udmabuf; more is -ENOMEM. Where devices need bounce
- *	buffers, the kernel does not bring what they wrote to udmabuf's memory.
+ * (4) size_limit_mb of udmabuf; more is -ENOMEM. And see (6). Where devices need
+ *	bounce buffers, the kernel does not bring what they wrote to udmabuf's memory.
  * (5) Of the process's own: so ion_alloc() and ion_import() can be -EMFILE.
+ * (6) And RLIMIT_FSIZE, see getrlimit(2); more is -ENOMEM. With less than a page
+ *	"memfd" cannot be opened at all.
  *
  * On all but "ion" the client lives in this process, and its descriptor, which
  * stands for it, is no device: requests of <linux/ion.h> are ENOTTY to it, and in
@@ -54,8 +56,14 @@
  * client ends when the last duplicate is closed; but unless that is done by
  * ion_close(), its buffers are given back late: at the next ion_open() or
  * ion_close(), or at exit. After fork(2) both processes go on, each with handles
- * of its own that begin as the same; ion_close() in the child ends the child's
- * client at once.
+ * of its own that begin as the same. In both, ion_close() of the last duplicate
+ * that the process has ends its client, where there is /proc; close(2) does not
+ * while the other process has one open.
+ *
+ * A client's own descriptors are not for the program to close. After closefrom(3)
+ * or the like the client is gone, and its descriptor, if that was spared, is that
+ * of no client. That is told by one of them: who closes others of them one by one
+ * makes the library take for its own what is opened by their numbers.
  */
 #ifndef ION_ION_H
 #define ION_ION_H
@@ -233,11 +241,13 @@ int ion_map(int fd, ion_user_handle_t handle, size_t length, int prot,
  *
  * From 2 MiB on the address is one at which the kernel can map 2 MiB with one
  * entry of the page tables, which costs a 500th. mmap(2) alone finds such an
- * address by luck.
+ * address by luck. Where threads map at the same time it may be any address.
  *
  * Return: 0, or what mmap(2) says. -EINVAL: the range is not in the buffer, or
  * @flags are not those of a shared mapping, or have MAP_FIXED,
- * MAP_FIXED_NOREPLACE or MAP_ANONYMOUS.
+ * MAP_FIXED_NOREPLACE or MAP_ANONYMOUS. The range of a memfd is not looked at in
+ * a process that has opened "ion", and neither "memfd" nor a struct ion_buffer of
+ * a memfd: mmap(2) maps it, and what is not in the memfd is SIGBUS to touch.
  */
 int ion_map_fd(int buffer_fd, size_t length, int prot, int flags, off_t offset,
 	       unsigned char **ptr);
