@@ -1,47 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* Every call of /dev/vion_dev and every error. */
-#include "test.h"
+#include "jobs.h"
 
 #define SIZE (16 * KiB)
-
-static long reg(int vion, int fd)
-{
-	return request(vion, VION_REGISTER_ION, &fd);
-}
+#include "registered.h"
 
 static long unreg(int vion, int fd)
 {
 	return request(vion, VION_UNREGISTER_ION, &fd);
-}
-
-/* A registered buffer, and the program's mapping of it. */
-struct fixture {
-	int ion, vion, fd;
-	unsigned char *addr;
-};
-
-static int setup(void **state)
-{
-	static struct fixture f;
-
-	f.ion = open_ion();
-	f.vion = open_vion();
-	f.fd = alloc_fd(f.ion, SYSTEM, SIZE);
-	f.addr = map(f.fd, SIZE);
-	expect(reg(f.vion, f.fd), 0);
-	*state = &f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	munmap(f->addr, SIZE);
-	close(f->fd);
-	close(f->vion);
-	ion_close(f->ion);
-	return 0;
 }
 
 static void one_open_at_a_time(void **state)
