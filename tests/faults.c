@@ -58,8 +58,11 @@ struct range {
 
 static const struct range nowhere = { 1, 1 };
 static struct range our_text;
-/* What the kernel cannot bear, see spared(). */
-static struct range dma_buf_vmap, add_dma_entry, alloc_vmap_area;
+/*
+ * What the kernel cannot bear: it warns of an exporter that fails to map, and it
+ * gives up its DMA debugging.
+ */
+static struct range dma_buf_vmap, add_dma_entry;
 static int fail_nth, make_it_fail, spaces[ATTRS], times[ATTRS];
 
 static int open_file(const char *dir, const char *name, int flags)
@@ -686,8 +689,10 @@ static long add_heap(struct state *s)
 #define ALLOC(n, id, f, len, more) { .name = "ALLOC " n, \
 	.call = alloc_handle, .heap = id, .flags = f, .size = len, \
 	.needs = more, .gives = A_HANDLE, .copies = 2, \
-	/* CMA does not run out of pages like that. */ \
-	.dry = (id) == ION_HEAP_TYPE_DMA ? 0 : 1 << NO_PAGES }
+	/* CMA does not run out of pages like that, and set-aside memory */ \
+	/* takes none but for areas: the kernel warns, see mark_objects(). */ \
+	.dry = (id) >= ION_HEAP_TYPE_CARVEOUT && \
+	       (id) <= ION_HEAP_TYPE_DMA ? 0 : 1 << NO_PAGES }
 #define FROM_NODE(n, id) { .name = "DMA_HEAP_IOCTL_ALLOC " n, \
 	.call = alloc_from_node, .heap = id, .size = SIZE, .needs = NODE, \
 	.gives = A_DESCRIPTOR, .copies = 1 }
@@ -973,24 +978,10 @@ static void take_walk(const struct call *call, enum failing mode,
 	}
 }
 
-/*
- * It warns of an exporter that fails to map; for want of pages, of areas for its
- * mappings, of which it has one in reserve; and it gives up its DMA debugging.
- */
-static struct range spared(const struct call *call, enum failing mode)
-{
-	if (call->vmaps)
-		return dma_buf_vmap;
-	if (mode == NO_PAGES && !(call->needs & IMPORTER) &&
-	    call->heap != ION_HEAP_TYPE_DMA)
-		return alloc_vmap_area;
-	return add_dma_entry;
-}
-
 static void walk_and_tell(const struct call *call, enum failing mode,
 			  struct walk *walk)
 {
-	aim(mode, our_text, spared(call, mode));
+	aim(mode, our_text, call->vmaps ? dma_buf_vmap : add_dma_entry);
 	take_walk(call, mode, walk);
 	if (getenv("VERBOSE"))
 		printf("# %s, %s: %d hits, %d refused %s\n", call->name,
@@ -1047,13 +1038,6 @@ static void any_user_copy_may_fail(void **state)
 	}
 }
 
-/* Set-aside memory takes no page but for the kernel's areas: see spared(). */
-static bool takes_pages(const struct call *call)
-{
-	return call->heap != ION_HEAP_TYPE_CARVEOUT &&
-	       call->heap != ION_HEAP_TYPE_CHUNK;
-}
-
 static void memory_may_run_out(void **state)
 {
 	struct walk walk;
@@ -1062,8 +1046,6 @@ static void memory_may_run_out(void **state)
 	for (size_t i = 0; i < COUNT(calls); i++)
 		for (int dry = NO_SLAB; dry <= NO_PAGES; dry++) {
 			if (!(calls[i].dry & 1 << dry))
-				continue;
-			if (dry == NO_PAGES && !takes_pages(&calls[i]))
 				continue;
 			walk_and_tell(&calls[i], dry, &walk);
 			if (!walk.refused)
@@ -1276,7 +1258,6 @@ static int setup(void **state)
 	our_text = find_our_text();
 	dma_buf_vmap = find_function("dma_buf_vmap");
 	add_dma_entry = find_function("add_dma_entry");
-	alloc_vmap_area = find_function("alloc_vmap_area");
 	fail_nth = open_file("/proc/thread-self", "fail-nth", O_RDWR);
 	make_it_fail = open_file("/proc/thread-self", "make-it-fail", O_RDWR);
 	prepare_attrs();
