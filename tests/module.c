@@ -44,7 +44,7 @@ static void nodes_come_and_go(void **state)
 	expect(unload("ion"), 0);
 	expect(sys(access("/dev/ion", F_OK)), -ENOENT);
 	expect(sys(access("/dev/dma_heap/ion_system", F_OK)), -ENOENT);
-	expect(ion_open(), -ENOENT);
+	expect(ion_open_backend("ion"), -ENOENT);
 	expect(load_ion(), 0);
 	expect(load_vion(""), 0);
 	expect(sys(access("/dev/ion", F_OK)), 0);
