@@ -202,8 +202,8 @@ static bool is_beyond(int fd, size_t length, off_t offset)
 {
 	struct stat st;
 
-	if (!ion_memfd_expected() || offset < 0 || fstat(fd, &st) ||
-	    st.st_size <= 0)
+	if (!ion_memfd_expected() || offset < 0 || fcntl(fd, F_GET_SEALS) < 0 ||
+	    fstat(fd, &st))
 		return false;
 	return offset > st.st_size ||
 	       ion_page_up(length) > (__u64)(st.st_size - offset);
