@@ -367,8 +367,8 @@ static void *work(void *arg)
 		} else {
 			load->strange = ret;
 		}
-		/* Or the module would never be seen unused. */
-		usleep(load->way * 300);
+		/* Or the module would never be seen unused, on a slow kernel. */
+		usleep((load->way + 1) * 1000);
 	}
 	return NULL;
 }
