@@ -560,8 +560,11 @@ static int closes_all(void *arg)
 {
 	struct ion_buffer *buffer = create(SIZE);
 	unsigned char *addr = map_buffer(buffer);
+	char *backend = getenv("ION_BACKEND");
 	int before;
 
+	if (backend)
+		backend = strdup(backend);
 	close_all_but(ion_buffer_fd(buffer), *(bool *)arg);
 	before = open_descriptors();
 	/* Where no client can be had, the whole is begun. */
@@ -569,7 +572,9 @@ static int closes_all(void *arg)
 	expect(ion_buffer_begin(buffer, ION_RW, PAGE, PAGE), 0);
 	expect(ion_buffer_end(buffer, ION_RW, PAGE, PAGE), 0);
 	expect(open_descriptors(), before);
-	expect(unsetenv("ION_BACKEND"), 0);
+	expect(backend ? setenv("ION_BACKEND", backend, 1) :
+			 unsetenv("ION_BACKEND"), 0);
+	free(backend);
 	expect(ion_buffer_begin(buffer, ION_WRITE, PAGE, PAGE), 0);
 	fill(addr + PAGE, PAGE, 1);
 	expect(ion_buffer_end(buffer, ION_WRITE, PAGE, PAGE), 0);
