@@ -16,6 +16,7 @@
 #                       and scdoc are installed, ionctl and the man pages
 #                       [DESTDIR= PREFIX= LIBDIR=]
 # make modules          the kernel modules              [KERNELDIR=]
+# make test_modules     modules that use ours: those of the tests, the example
 # make modules_install  and where modprobe finds them   [INSTALL_MOD_PATH=]
 # make deb              Debian packages of all that, in build/deb
 # make man              the man pages
@@ -69,7 +70,7 @@ VM_PACKAGES := gcc libc6-dev gcc-12 pahole kmod xz-utils zstd busybox-static \
 	qemu-system-x86 debian-archive-keyring
 PICTURE_PACKAGES := pkg-config libdrm-dev
 BENCH_PACKAGES := $(PICTURE_PACKAGES) libjson-c-dev jq gnuplot-nox bsdextrautils
-DEB_PACKAGES := gcc libc6-dev dpkg-dev debhelper dh-dkms scdoc pkg-config \
+DEB_PACKAGES := build-essential dpkg-dev debhelper dh-dkms scdoc pkg-config \
 	libjson-c-dev
 CHECK_PACKAGES := $(VM_PACKAGES) git perl shellcheck sparse \
 	gcc-multilib libcmocka-dev netpbm linux-source-6.12 udev \

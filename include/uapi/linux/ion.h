@@ -220,7 +220,8 @@ struct ion_sync_range_data {
  * Begin or end CPU access to a part of a buffer: what DMA_BUF_IOCTL_SYNC does,
  * at the cost of the part. What is outside is neither brought from devices nor
  * made visible to them. Another driver's buffer is begun and ended as a whole.
- * EBADF: no open file; EINVAL: no dma-buf, other flags, or no part of it.
+ * EBADF: no open file; EINVAL: no dma-buf, other flags, or no part of it; EINTR:
+ * a signal came while it waited for fences.
  */
 #define ION_IOC_SYNC_RANGE \
 	_IOW(ION_IOC_MAGIC, 10, struct ion_sync_range_data)

@@ -193,7 +193,7 @@ int ion_sync_fd(int fd, int handle_fd);
  *	DMA_BUF_SYNC_READ, DMA_BUF_SYNC_WRITE or DMA_BUF_SYNC_RW
  *
  * For those who touch 4 KiB of a 16 MiB frame: what DMA_BUF_IOCTL_SYNC does for
- * the whole buffer, at the cost of the part. It waits for the buffer's fences.
+ * the whole buffer, at the cost of the part. To begin waits for its fences.
  * Another driver's buffer is begun and ended as a whole.
  *
  * Return: 0. -EBADF: @handle_fd is not open; -EINVAL: it is no buffer that @fd
