@@ -127,6 +127,8 @@ static int buffer_attach(struct dma_buf *dmabuf,
 	mutex_lock(&buffer->lock);
 	list_add(&a->node, &buffer->attachments);
 	mutex_unlock(&buffer->lock);
+	/* Before a map looks at the memory. Pairs with that of end_range(). */
+	smp_mb();
 	return 0;
 }
 
@@ -275,6 +277,8 @@ static void end_range(struct ion_buffer *buffer, size_t offset, size_t len)
 {
 	struct ion_attachment *a;
 
+	/* What was written is there before who attaches is not yet seen. */
+	smp_mb();
 	if (needs_no_sync(buffer))
 		return;
 	mutex_lock(&buffer->lock);
