@@ -8,6 +8,7 @@
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
@@ -112,6 +113,15 @@ static int copy_table(struct sg_table *table, struct ion_test_rw_data *data)
 	return data->size ? -EIO : 0;
 }
 
+/* As a driver does before its device touches the memory. */
+static int wait_for_fences(struct dma_buf *dmabuf, bool write)
+{
+	long ret = dma_resv_wait_timeout(dmabuf->resv, dma_resv_usage_rw(write),
+					 true, MAX_SCHEDULE_TIMEOUT);
+
+	return ret < 0 ? ret : 0;
+}
+
 static int copy_by_dma(struct dma_buf *dmabuf, struct ion_test_rw_data *data)
 {
 	/* What a bounce buffer brings back is all of it, not the part written. */
@@ -125,6 +135,9 @@ static int copy_by_dma(struct dma_buf *dmabuf, struct ion_test_rw_data *data)
 	if (device_iommu_mapped(&importer_dev->dev) ||
 	    get_dma_ops(&importer_dev->dev))
 		return -EOPNOTSUPP;
+	ret = wait_for_fences(dmabuf, data->write);
+	if (ret)
+		return ret;
 	attachment = dma_buf_attach(dmabuf, &importer_dev->dev);
 	if (IS_ERR(attachment))
 		return PTR_ERR(attachment);

@@ -36,17 +36,18 @@ struct ion_test_rw_data {
 #define ION_IOC_TEST_SET_FD		_IO(ION_IOC_MAGIC, 0xf0)
 
 /*
- * Copy through the DMA addresses of an attachment. EINVAL: no buffer is set, or
- * not all of the range is in it. EFAULT: a bad pointer, after which a part may
- * have been copied, and some of a write be zero. EOPNOTSUPP: behind an IOMMU,
- * where a DMA address does not tell the memory.
+ * Copy through the DMA addresses of an attachment, when the buffer's fences have
+ * signalled. EINVAL: no buffer is set, or not all of the range is in it. EFAULT:
+ * a bad pointer, after which a part may have been copied, and some of a write be
+ * zero. EOPNOTSUPP: behind an IOMMU, where a DMA address does not tell the
+ * memory. EINTR: a signal came while it waited, or a kill at any time.
  */
 #define ION_IOC_TEST_DMA_MAPPING \
 	_IOW(ION_IOC_MAGIC, 0xf1, struct ion_test_rw_data)
 
 /*
- * Copy through a kernel mapping, with CPU access begun and ended. EINVAL and
- * EFAULT as above. EOPNOTSUPP: the buffer is I/O memory.
+ * Copy through a kernel mapping, with CPU access begun and ended. EINVAL, EFAULT
+ * and EINTR as above. EOPNOTSUPP: the buffer is I/O memory.
  */
 #define ION_IOC_TEST_KERNEL_MAPPING \
 	_IOW(ION_IOC_MAGIC, 0xf2, struct ion_test_rw_data)
