@@ -794,6 +794,47 @@ static void camera_memory_is_imported(void **state)
 	}
 }
 
+static struct vion_job copy_job(int fd, __u64 offset, __u64 fd_offset)
+{
+	return (struct vion_job){
+		.type = VION_JOB_COPY,
+		.copy = { .fd = fd, .offset = offset, .fd_offset = fd_offset,
+			  .len = 2 * PAGE },
+	};
+}
+
+/* Of one memory the camera makes two dma-bufs: both are the same for a job. */
+static void copies_over_themselves_are_refused(void **state)
+{
+	(void)state;
+	for (int allocator = PLAIN; allocator <= CONTIGUOUS; allocator++) {
+		int camera = open_camera(allocator, small), fd = -1;
+		struct v4l2_exportbuffer again = {
+			.type = CAPTURE, .flags = O_RDWR | O_CLOEXEC,
+		};
+		struct vion_job apart, over;
+		int vion = open_vion();
+
+		free(capture_mmap(camera, small, &fd));
+		expect(request(camera, VIDIOC_EXPBUF, &again), 0);
+		assert_int_not_equal(inode_of(again.fd), inode_of(fd));
+		expect(request(vion, VION_REGISTER_ION, &fd), 0);
+		for (int k = -1; k <= 1; k++) {
+			over = copy_job(again.fd, 2 * PAGE,
+					(2 + k) * PAGE - k);
+			expect(request(vion, VION_SUBMIT, &over), -EINVAL);
+		}
+		apart = copy_job(again.fd, 2 * PAGE, 0);
+		expect(request(vion, VION_SUBMIT, &apart), 0);
+		apart = copy_job(again.fd, 0, 2 * PAGE);
+		expect(request(vion, VION_SUBMIT, &apart), 0);
+		close(vion);
+		close(camera);
+		close(again.fd);
+		close(fd);
+	}
+}
+
 /*
  * A camera that a failed test left open would be busy for the others. Without
  * it and all descriptors there are no more buffers than there were.
@@ -830,6 +871,7 @@ int main(void)
 		fresh(two_cameras_share_a_buffer),
 		fresh(wrong_buffers_are_refused),
 		fresh(camera_memory_is_imported),
+		fresh(copies_over_themselves_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

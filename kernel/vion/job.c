@@ -93,9 +93,17 @@ static int check_stamp(struct vion_buffer *buffer,
 			  (u64)stamp->stride * (stamp->height - 1) + line);
 }
 
-static bool overlap(const struct vion_copy *copy)
+static void *address(const struct job *job, unsigned int i, u64 offset)
 {
-	u64 a = copy->offset, b = copy->fd_offset;
+	return job->access[i].buffer->vaddr + offset;
+}
+
+/* Another exporter may have made two buffers of one memory, at one address. */
+static bool overlap(const struct job *job)
+{
+	const struct vion_copy *copy = &job->args.copy;
+	void *a = address(job, 0, copy->offset);
+	void *b = address(job, job->count - 1, copy->fd_offset);
 
 	return a < b ? b - a < copy->len : a - b < copy->len;
 }
@@ -105,13 +113,12 @@ static int check_copy(struct job *job)
 	const struct vion_copy *copy = &job->args.copy;
 	int ret;
 
-	ret = check_part(job->access[0].buffer, copy->offset, copy->len);
-	if (ret)
-		return ret;
-	if (job->count == 1 && overlap(copy))
-		return -EINVAL;
-	return check_part(job->access[job->count - 1].buffer, copy->fd_offset,
-			  copy->len);
+	ret = check_part(job->access[0].buffer, copy->offset, copy->len) ?:
+	      check_part(job->access[job->count - 1].buffer, copy->fd_offset,
+			 copy->len);
+	if (!ret && overlap(job))
+		ret = -EINVAL;
+	return ret;
 }
 
 static int check_parts(struct job *job)

@@ -147,7 +147,9 @@ struct vion_stamp {
 /**
  * struct vion_copy - copy between two buffers, or within one
  * @fd: a dma-buf descriptor of the other, which may be closed afterwards; it
- *	may be the same buffer, if the two parts do not overlap
+ *	may be the same buffer, or another one of the same memory, if the two
+ *	parts do not overlap; that is seen by where they are mapped, and if two
+ *	exporters map one memory at two places, it is not known what is copied
  * @to_fd: 1: from the registered buffer to @fd; 0: from @fd to the registered
  * @offset: in the registered buffer
  * @fd_offset: in @fd's buffer
