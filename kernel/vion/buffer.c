@@ -4,6 +4,7 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ion.h>
 #include <linux/sched.h>
@@ -65,13 +66,25 @@ struct vion_buffer *vion_buffer_get(struct vion_buffer *buffer)
 	return buffer;
 }
 
+/*
+ * So that the memory is back at once: a process puts the file's last reference
+ * before it returns to the program, but a kernel thread leaves that to another.
+ */
+static void put_dmabuf(struct dma_buf *dmabuf)
+{
+	if (current->flags & PF_KTHREAD)
+		__fput_sync(dmabuf->file);
+	else
+		dma_buf_put(dmabuf);
+}
+
 static void release(struct kref *ref)
 {
 	struct vion_buffer *buffer = container_of(ref, struct vion_buffer, ref);
 
-	dma_buf_put(buffer->dmabuf);
 	ion_unmap_kernel(buffer->client, buffer->handle);
 	ion_free(buffer->client, buffer->handle);
+	put_dmabuf(buffer->dmabuf);
 	kfree(buffer);
 }
 
@@ -79,7 +92,8 @@ static void release(struct kref *ref)
  * vion_buffer_put() - drop a reference
  * @buffer: a buffer, or NULL; the last reference unmaps it
  *
- * Context: may sleep. Takes the buffer's reservation lock.
+ * Context: may sleep. Takes the buffer's reservation lock, and may release the
+ * buffer.
  */
 void vion_buffer_put(struct vion_buffer *buffer)
 {

@@ -84,8 +84,9 @@ struct outcome {
  * struct vion_queue - the jobs of an open file
  * @client: the open file's
  * @submit: one after another: so fences come into reservation objects in the
- *	order of the queue. Taken before reservation locks; held while a job is
- *	done that no fence may wait for, since fences would wait for it then.
+ *	order of the queue. Taken before reservation locks, and what ION and
+ *	other exporters take; held while a job is done that no fence may wait
+ *	for, since fences would wait for it then.
  * @context: of its fences, whose numbers are the jobs' ids
  * @last_id: of the last one that was submitted; protected by @submit and @lock
  * @last: the fence of the last one that was queued, or NULL; protected by
@@ -96,7 +97,7 @@ struct outcome {
  * @lock: protects the lists, their count and the outcomes
  * @jobs: those that have not ended, in order
  * @done: those that have
- * @count: of jobs that have not ended or are in @done
+ * @count: of jobs that have not ended, or that are not all given back
  * @outcomes: of the last jobs, at id % VION_MAX_JOBS
  */
 struct vion_queue {
@@ -471,7 +472,6 @@ static int do_now(struct queued_job *q)
 	add_job(q);
 	spin_unlock(&queue->lock);
 	end_job(q, vion_job_finish(&q->job));
-	clean(&queue->clean);
 	return 0;
 }
 
@@ -602,14 +602,20 @@ int vion_queue_result(struct vion_queue *queue, struct vion_result *result)
  * vion_queue_flush() - give back what jobs that have ended still have
  * @queue: the open file's
  *
- * Context: may sleep. Takes reservation locks.
+ * Context: may sleep. Waits, whatever signals come, for a worker that takes
+ * reservation locks and calls exporters: none of their locks may be held.
  */
 void vion_queue_flush(struct vion_queue *queue)
 {
-	clean(&queue->clean);
+	bool used;
+
+	spin_lock(&queue->lock);
+	used = queue->count;
+	spin_unlock(&queue->lock);
+	if (used)
+		queue_work(cleaners, &queue->clean);
+	/* Who has given back the last may be about to return. */
 	flush_work(&queue->clean);
-	/* Of which a worker had the last reference. */
-	flush_delayed_fput();
 }
 
 /**

@@ -26,7 +26,8 @@
  * Share a buffer with the driver. The argument points to a dma-buf descriptor,
  * which may be closed afterwards: the driver keeps the buffer until it is
  * unregistered, replaced by another or the file is closed. What jobs that have
- * ended still had of buffers is given back when the request returns.
+ * ended still had of buffers is given back when the request returns; a poll()
+ * that saw the end may have the buffer a moment longer.
  *
  * EBADF: no open descriptor. EINVAL: not a dma-buf, or its exporter cannot map
  * it into the kernel. EFAULT: a bad pointer. EOPNOTSUPP: the buffer is I/O
@@ -37,7 +38,7 @@
 /*
  * Take the buffer back. The argument points to a descriptor of it. Jobs that have
  * not ended keep it until then; what those that have ended still had is given
- * back when the request returns.
+ * back when the request returns, as with VION_REGISTER_ION.
  *
  * EBADF: no open descriptor. EINVAL: not a dma-buf, or not the one that is
  * registered. ENXIO: no buffer is registered. EFAULT: a bad pointer.
