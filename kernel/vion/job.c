@@ -7,6 +7,7 @@
 #include <linux/font.h>
 #include <linux/kernel.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 
@@ -19,7 +20,7 @@
 #define GLYPH_WIDTH	8
 #define GLYPH_HEIGHT	16
 
-/* How much is done before others get to run. A multiple of 4. */
+/* How much is done before others get to run, or end it. A multiple of 4. */
 #define PIECE		SZ_1M
 
 static unsigned int bytes_of_pixel(u32 format)
@@ -216,7 +217,7 @@ static int check_access(struct job *job)
 
 /**
  * vion_job_init() - check a job, and get all that it needs
- * @job: the job, of which only @args is there
+ * @job: the job, of which only @args and @closing are there
  * @buffer: the registered buffer; the job takes a reference of its own
  * @client: the open file's
  *
@@ -282,7 +283,7 @@ bool vion_job_is_fenceable(struct job *job)
 }
 
 /* Words are stored at addresses of words: there, another byte is the first. */
-static void fill_piece(u8 *p, u32 pattern, size_t len)
+static void store(u8 *p, u32 pattern, size_t len)
 {
 	for (; len && !IS_ALIGNED((unsigned long)p, sizeof(u32)); len--) {
 		*p++ = pattern;
@@ -297,39 +298,54 @@ static void fill_piece(u8 *p, u32 pattern, size_t len)
 	}
 }
 
-static void fill(void *vaddr, u32 pattern, size_t len)
+static void fill_piece(struct job *job, size_t at, size_t len)
 {
-	size_t done, n;
+	const struct vion_fill *fill = &job->args.fill;
 
-	for (done = 0; done < len; done += n) {
-		n = min_t(size_t, len - done, PIECE);
-		fill_piece(vaddr + done, pattern, n);
-		cond_resched();
-	}
+	store(address(job, 0, fill->offset) + at, fill->pattern, len);
 }
 
-static void copy(void *to, const void *from, size_t len)
+static void copy_piece(struct job *job, size_t at, size_t len)
 {
-	size_t done, n;
+	const struct vion_copy *copy = &job->args.copy;
+	void *ours = address(job, 0, copy->offset) + at;
+	void *other = address(job, job->count - 1, copy->fd_offset) + at;
 
-	for (done = 0; done < len; done += n) {
-		n = min_t(size_t, len - done, PIECE);
-		memmove(to + done, from + done, n);
-		cond_resched();
-	}
+	if (copy->to_fd)
+		memcpy(other, ours, len);
+	else
+		memcpy(ours, other, len);
 }
 
-static u32 checksum(const void *vaddr, size_t len)
+static void sum_piece(struct job *job, size_t at, size_t len)
+{
+	const void *vaddr = address(job, 0, job->args.crc32.offset) + at;
+
+	job->crc32 = ~crc32_le(~job->crc32, vaddr, len);
+}
+
+/*
+ * Does nobody want the rest? Either a worker does it, to which no signal comes,
+ * or who submits it, while whom nobody closes the file.
+ */
+static bool is_stopped(const struct job *job)
+{
+	return READ_ONCE(*job->closing) || fatal_signal_pending(current);
+}
+
+static int do_pieces(struct job *job, size_t len,
+		     void (*do_piece)(struct job *job, size_t at, size_t len))
 {
 	size_t done, n;
-	u32 crc = ~0;
 
 	for (done = 0; done < len; done += n) {
-		n = min_t(size_t, len - done, PIECE);
-		crc = crc32_le(crc, vaddr + done, n);
 		cond_resched();
+		if (is_stopped(job))
+			return -ECANCELED;
+		n = min_t(size_t, len - done, PIECE);
+		do_piece(job, done, n);
 	}
-	return ~crc;
+	return 0;
 }
 
 static u32 encode(u32 format, u32 rgb)
@@ -372,41 +388,29 @@ static void stamp_line(const struct job *job, u8 *p, unsigned int line)
 static void stamp(const struct job *job)
 {
 	const struct vion_stamp *stamp = &job->args.stamp;
-	u8 *p = job->access[0].buffer->vaddr;
+	u8 *p = address(job, 0, stamp->offset);
 	unsigned int line;
 
-	p += stamp->offset + (size_t)stamp->y * stamp->stride +
+	p += (size_t)stamp->y * stamp->stride +
 	     (size_t)stamp->x * bytes_of_pixel(stamp->format);
 	for (line = 0; line < GLYPH_HEIGHT; line++)
 		stamp_line(job, p + (size_t)line * stamp->stride, line);
 }
 
-static void change_memory(struct job *job)
+static int change_memory(struct job *job)
 {
 	const struct vion_job *args = &job->args;
-	void *vaddr = job->access[0].buffer->vaddr;
-	void *other = job->access[job->count - 1].buffer->vaddr;
 
 	switch (args->type) {
 	case VION_JOB_FILL:
-		fill(vaddr + args->fill.offset, args->fill.pattern,
-		     args->fill.len);
-		break;
-	case VION_JOB_STAMP:
-		stamp(job);
-		break;
+		return do_pieces(job, args->fill.len, fill_piece);
 	case VION_JOB_COPY:
-		vaddr += args->copy.offset;
-		other += args->copy.fd_offset;
-		if (args->copy.to_fd)
-			copy(other, vaddr, args->copy.len);
-		else
-			copy(vaddr, other, args->copy.len);
-		break;
+		return do_pieces(job, args->copy.len, copy_piece);
 	case VION_JOB_CRC32:
-		job->crc32 = checksum(vaddr + args->crc32.offset,
-				      args->crc32.len);
-		break;
+		return do_pieces(job, args->crc32.len, sum_piece);
+	default:
+		stamp(job);
+		return 0;
 	}
 }
 
@@ -451,13 +455,16 @@ int vion_job_begin(struct job *job)
  * vion_job_finish() - do a job that was begun
  * @job: the job
  *
- * Takes no memory, and hears no signal: it takes as long as its length.
+ * Takes no memory. Between two pieces it looks whether it is to end.
  *
  * Context: may sleep. See vion_buffer_end() for locks.
- * Return: 0, or what an exporter answered; 0 if the job is fenceable.
+ * Return: 0. -ECANCELED: the file is being closed, or the current process
+ * killed, and not all of it was done; or what an exporter answered. 0 or
+ * -ECANCELED if the job is fenceable.
  */
 int vion_job_finish(struct job *job)
 {
-	change_memory(job);
-	return end_access(job, job->count);
+	int ret = change_memory(job), end = end_access(job, job->count);
+
+	return ret ?: end;
 }

@@ -22,6 +22,7 @@ struct job_access {
 /**
  * struct job - a job that has been checked
  * @args: as it was submitted
+ * @closing: becomes true when its file is closed, which ends it
  * @access: the registered buffer first, and then another dma-buf, though another
  *	driver may have made two of the same memory
  * @count: how many
@@ -30,6 +31,7 @@ struct job_access {
  */
 struct job {
 	struct vion_job args;
+	const bool *closing;
 	struct job_access access[2];
 	unsigned int count;
 	const u8 *font;

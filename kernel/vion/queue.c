@@ -10,6 +10,7 @@
  * lockdep sees to it: the work between dma_fence_begin_signalling() and end.
  */
 
+#include <linux/cpumask.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
@@ -57,6 +58,9 @@ struct vion_fence {
  * @next: the first that is not known to have signalled
  * @cb: of that one, while @waiting
  * @waiting: @cb is there to be called
+ *
+ * Once it is queued, @next, @cb and @waiting are only touched by the queue's
+ * work item, and by who ends the queue when that runs no more.
  */
 struct queued_job {
 	struct list_head node;
@@ -93,7 +97,7 @@ struct outcome {
  *	@submit
  * @run: does @jobs, one at a time, as far as fences allow
  * @clean: frees @done
- * @closing: those that have not begun are cancelled
+ * @closing: no more is done; written once, and looked at without a lock
  * @lock: protects the lists, their count and the outcomes
  * @jobs: those that have not ended, in order
  * @done: those that have
@@ -166,8 +170,7 @@ static void set_outcome(struct vion_queue *queue, u64 id, int status, u32 crc32)
 	struct outcome *outcome = &queue->outcomes[id % VION_MAX_JOBS];
 
 	lockdep_assert_held(&queue->lock);
-	/* That an exporter heard a signal is all that there is to say. */
-	outcome->status = status == -ERESTARTSYS ? -EINTR : status;
+	outcome->status = status;
 	outcome->crc32 = crc32;
 }
 
@@ -239,6 +242,9 @@ static void end_job(struct queued_job *q, int status)
 	struct dma_fence *fence = dma_fence_get(q->fence);
 	struct vion_queue *queue = q->queue;
 
+	/* That an exporter heard a signal is all that there is to say. */
+	if (status == -ERESTARTSYS)
+		status = -EINTR;
 	spin_lock(&queue->lock);
 	set_outcome(queue, fence->seqno, status, q->job.crc32);
 	list_move_tail(&q->node, &queue->done);
@@ -260,17 +266,6 @@ static struct queued_job *first_job(struct vion_queue *queue)
 	return q;
 }
 
-static void cancel_jobs(struct vion_queue *queue)
-{
-	struct queued_job *q;
-
-	while ((q = first_job(queue))) {
-		stop_waiting(q);
-		end_job(q, -ECANCELED);
-		cond_resched();
-	}
-}
-
 /* One job, and then those of other open files have their turn. */
 static void run(struct work_struct *work)
 {
@@ -278,11 +273,22 @@ static void run(struct work_struct *work)
 	bool cookie = dma_fence_begin_signalling();
 	struct queued_job *q = first_job(queue);
 
-	if (READ_ONCE(queue->closing)) {
-		cancel_jobs(queue);
-	} else if (q && is_ready(q)) {
+	if (!READ_ONCE(queue->closing) && q && is_ready(q)) {
 		end_job(q, vion_job_begin(&q->job) ?: vion_job_finish(&q->job));
 		queue_work(runners, &queue->run);
+	}
+	dma_fence_end_signalling(cookie);
+}
+
+static void cancel_jobs(struct vion_queue *queue)
+{
+	bool cookie = dma_fence_begin_signalling();
+	struct queued_job *q;
+
+	while ((q = first_job(queue))) {
+		stop_waiting(q);
+		end_job(q, -ECANCELED);
+		cond_resched();
 	}
 	dma_fence_end_signalling(cookie);
 }
@@ -545,6 +551,7 @@ int vion_queue_submit(struct vion_queue *queue, struct vion_buffer *buffer,
 	INIT_LIST_HEAD(&q->node);
 	q->queue = queue;
 	q->job.args = *args;
+	q->job.closing = &queue->closing;
 	ret = vion_job_init(&q->job, buffer, queue->client);
 	if (ret)
 		goto err_free;
@@ -643,16 +650,18 @@ struct vion_queue *vion_queue_create(struct ion_client *client)
 }
 
 /**
- * vion_queue_destroy() - cancel what has not begun, and end what has
+ * vion_queue_destroy() - cancel what has not begun, and stop what has
  * @queue: the queue, whose file nobody has open any more
  *
- * Context: may sleep, for as long as one job takes. Takes reservation locks.
+ * Context: may sleep: for a piece of the job that is under way, and the end of
+ * its CPU access; then see vion_queue_flush().
  */
 void vion_queue_destroy(struct vion_queue *queue)
 {
 	WRITE_ONCE(queue->closing, true);
-	queue_work(runners, &queue->run);
-	flush_work(&queue->run);
+	/* Nobody waits here until the workers are done with others' jobs. */
+	cancel_work_sync(&queue->run);
+	cancel_jobs(queue);
 	/* A fence that signalled meanwhile may have woken it again, for nothing. */
 	cancel_work_sync(&queue->run);
 	vion_queue_flush(queue);
@@ -668,7 +677,9 @@ void vion_queue_destroy(struct vion_queue *queue)
  */
 int vion_queue_init(void)
 {
-	runners = alloc_workqueue("vion", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	/* None of them ever waits for another, nor for a fence. */
+	runners = alloc_workqueue("vion", WQ_UNBOUND | WQ_MEM_RECLAIM,
+				  num_online_cpus());
 	if (!runners)
 		return -ENOMEM;
 	cleaners = alloc_workqueue("vion_clean", WQ_UNBOUND, 0);

@@ -31,7 +31,8 @@
  *
  * EBADF: no open descriptor. EINVAL: not a dma-buf, or its exporter cannot map
  * it into the kernel. EFAULT: a bad pointer. EOPNOTSUPP: the buffer is I/O
- * memory. ENOMEM. What was registered before stays if it fails.
+ * memory. EINTR: the process is being killed. ENOMEM. What was registered before
+ * stays if it fails.
  */
 #define VION_REGISTER_ION	_IOW(VION_IOC_MAGIC, 0xd0, int)
 
@@ -41,7 +42,8 @@
  * back when the request returns, as with VION_REGISTER_ION.
  *
  * EBADF: no open descriptor. EINVAL: not a dma-buf, or not the one that is
- * registered. ENXIO: no buffer is registered. EFAULT: a bad pointer.
+ * registered. ENXIO: no buffer is registered. EFAULT: a bad pointer. EINTR: the
+ * process is being killed.
  */
 #define VION_UNREGISTER_ION	_IOW(VION_IOC_MAGIC, 0xd1, int)
 
@@ -64,22 +66,27 @@
  *
  * A job keeps its buffers: unregistering or replacing the one, or closing all
  * descriptors, does not disturb it. When the file is closed, its jobs that have
- * not begun are cancelled: their fences signal with ECANCELED, as a sync_file
- * tells. The one that has begun is done to its end. It does not matter who
- * submitted it, nor whether that process lives. vion.ko stays loaded while
- * anybody keeps a fence: a sync_file, or a buffer until it goes or gets others.
+ * not ended are cancelled: their fences signal with ECANCELED, as a sync_file
+ * tells. Of the one that had begun it is not known then what it did. It does not
+ * matter who submitted a job, nor whether that process lives. vion.ko stays
+ * loaded while anybody keeps a fence: a sync_file, or a buffer until it goes or
+ * gets others.
  *
  * A fence must not wait for exporters that have something of their own to do
- * before and after the CPU's access (udmabuf, dma-heap, GPU drivers; not ION):
- * they may wait there for somebody who waits for the fence. So a job with a
- * buffer of theirs puts no fence into any buffer. It is done within VION_SUBMIT,
- * which first waits for the jobs before it and for the fences; other requests to
- * submit wait behind it. While it waits a signal ends it, and nothing was done;
- * once it has begun it is done to its end. Its sync_file has signalled. Nobody who
- * begins to use one of its buffers meanwhile is held off.
+ * before or after the CPU's access, which is any whose dma-bufs have a
+ * begin_cpu_access or an end_cpu_access operation (udmabuf, dma-heap, some GPU
+ * drivers; not ION): they may wait there for somebody who waits for the fence.
+ * So a job with a buffer of theirs puts no fence into any buffer. It is done
+ * within VION_SUBMIT, which first waits for the jobs before it and for the
+ * fences; other requests to submit wait behind it. While it waits a signal ends
+ * it, and nothing was done; once it has begun only a kill does, and then it ends
+ * with ECANCELED. Its sync_file has signalled. Nobody who begins to use one of
+ * its buffers meanwhile is held off.
  *
- * A job takes as long as its length, and nothing ends it once it has begun:
- * close() waits for one.
+ * A job takes as long as its length, but what cancels it waits for no more than
+ * a mebibyte of it, and for the end of its CPU access: that may be as long as
+ * the buffer, where a device that has it mapped sees no caches or uses bounce
+ * buffers, or whatever another exporter does there.
  */
 enum vion_job_type {
 	VION_JOB_FILL,		/* writes: the same 4 bytes all over */
