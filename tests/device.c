@@ -215,7 +215,7 @@ static void access_begins_after_the_fences(void **state)
 	expect(pthread_create(&thread, NULL, begin_access, &beginner), 0);
 	while (!__atomic_load_n(&beginner.tid, __ATOMIC_SEQ_CST))
 		sched_yield();
-	wait_until_it_sleeps(beginner.tid);
+	until_it_sleeps(beginner.tid);
 	device_fills(&scene, 0x55);
 	open_gate(&gate);
 	expect(pthread_join(thread, NULL), 0);

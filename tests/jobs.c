@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <linux/ion_test.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
@@ -508,16 +507,16 @@ static void results_are_kept_for_a_while(void **state)
 	expect(ask_result(f->vion, 2ULL * VION_MAX_JOBS), -ENOENT);
 }
 
-/* As many as there may be, none of which can begin. */
-static void thousands_wait_in_order(void **state)
+/* None of which can begin. */
+static void a_thousand_wait_in_order(void **state)
 {
 	struct fixture *f = *state;
 	struct gate gate = make_gate(f->fd);
-	static __u32 crcs[VION_MAX_JOBS / 2];
+	static __u32 crcs[500];
 	struct vion_job job;
 
 	expect(shut(&gate, VGEM_WRITE), 0);
-	for (unsigned int i = 0; i < VION_MAX_JOBS / 2; i++) {
+	for (unsigned int i = 0; i < COUNT(crcs); i++) {
 		unsigned char value[4];
 		__u32 pattern = i * 0x01000193;
 
@@ -530,22 +529,47 @@ static void thousands_wait_in_order(void **state)
 			value[k] = pattern >> 8 * k;
 		crcs[i] = crc_of(value, 4);
 	}
-	expect(submit(f->vion, &job), -EBUSY);
-	for (unsigned int id = 1; id <= VION_MAX_JOBS; id++)
+	for (unsigned int id = 1; id <= 2 * COUNT(crcs); id++)
 		expect(ask_result(f->vion, id), -EAGAIN);
 	expect_zero(f->addr, SIZE);
 	expect(poll_fd(f->fd, POLLIN | POLLOUT, 0), 0);
 
 	open_gate(&gate);
 	wait_for(f->fd, POLLOUT);
-	for (unsigned int i = 0; i < VION_MAX_JOBS / 2; i++) {
+	for (unsigned int i = 0; i < COUNT(crcs); i++) {
 		expect(result_of(f->vion, 2 * i + 1).status, 0);
 		expect(result_of(f->vion, 2 * i + 2).crc32, crcs[i]);
 	}
-	/* And there is room again. */
-	expect(submit(f->vion, &job), 0);
-	expect(job.id, VION_MAX_JOBS + 1);
-	wait_for(f->fd, POLLOUT);
+	close(gate.vgem);
+}
+
+/* Before all are there the gate may open by itself: then once more. */
+static void there_are_not_too_many(void **state)
+{
+	struct fixture *f = *state;
+	struct gate gate = make_gate(f->fd);
+	struct vion_job job = crc_job(0, 1);
+	long opened = -ETIMEDOUT;
+
+	for (int turn = 0; opened == -ETIMEDOUT && turn < 10; turn++) {
+		unsigned int n = 0;
+		long ret;
+
+		expect(shut(&gate, VGEM_WRITE), 0);
+		while (!(ret = submit(f->vion, &job)) && n <= VION_MAX_JOBS)
+			n++;
+		opened = signal_fence(gate.vgem, gate.fence);
+		if (!opened) {
+			expect(ret, -EBUSY);
+			expect(n, VION_MAX_JOBS);
+		}
+		wait_for(f->fd, POLLOUT);
+		/* And there is room again. */
+		expect(reg(f->vion, f->fd), 0);
+		expect(submit(f->vion, &job), 0);
+		wait_for(f->fd, POLLOUT);
+	}
+	expect(opened, 0);
 	close(gate.vgem);
 }
 
@@ -760,6 +784,68 @@ static int end_child(struct pair *pair, pid_t pid)
 	return WIFSIGNALED(status) ? WTERMSIG(status) : -WEXITSTATUS(status);
 }
 
+/**
+ * struct sleeper - a thread that waits
+ * @thread: the thread
+ * @tid: what the kernel knows it by, once it is there
+ * @call: what it does
+ * @fd: with what
+ * @ret: what came of it, -EINPROGRESS before
+ * @data: what it read
+ */
+struct sleeper {
+	pthread_t thread;
+	int tid, fd;
+	long (*call)(struct sleeper *sleeper);
+	long ret;
+	char data[4];
+};
+
+static void *sleep_in_call(void *arg)
+{
+	struct sleeper *s = arg;
+
+	__atomic_store_n(&s->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	__atomic_store_n(&s->ret, s->call(s), __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static void start_sleeping(struct sleeper *s, int fd,
+			   long (*call)(struct sleeper *sleeper))
+{
+	*s = (struct sleeper){ .fd = fd, .call = call, .ret = -EINPROGRESS };
+	expect(pthread_create(&s->thread, NULL, sleep_in_call, s), 0);
+	while (!__atomic_load_n(&s->tid, __ATOMIC_SEQ_CST))
+		sched_yield();
+	until_it_sleeps(s->tid);
+}
+
+static void is_asleep(struct sleeper *s)
+{
+	expect(__atomic_load_n(&s->ret, __ATOMIC_SEQ_CST), -EINPROGRESS);
+}
+
+static void wakes_up(struct sleeper *s, long ret)
+{
+	expect(pthread_join(s->thread, NULL), 0);
+	expect(s->ret, ret);
+}
+
+static long begins_to_read(struct sleeper *s)
+{
+	return sync_buffer(s->fd, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+}
+
+static long polls(struct sleeper *s)
+{
+	return poll_fd(s->fd, POLLIN, LONG);
+}
+
+static long reads(struct sleeper *s)
+{
+	return sys(pread(s->fd, s->data, sizeof(s->data), 0));
+}
+
 /* Has only the buffer, and reads it when the writer is ready. */
 static int reader(struct pair *pair)
 {
@@ -786,6 +872,7 @@ static void a_reader_waits_in_another_process(void **state)
 	expect(submit(f->vion, &job), 0);
 	pid = start_child(&pair, f, reader);
 	hear(pair.sock[0]);
+	until_it_sleeps(pid);
 	open_gate(&gate);
 	expect(end_child(&pair, pid), 0);
 	close(gate.vgem);
@@ -797,6 +884,7 @@ static void close_cancels_what_has_not_begun(void **state)
 {
 	struct fixture *f = *state;
 	struct gate gate = make_gate(f->fd);
+	struct sleeper beginner, poller;
 	int fences[20];
 
 	expect(shut(&gate, 0), 0);
@@ -804,8 +892,12 @@ static void close_cancels_what_has_not_begun(void **state)
 		fences[i] = submit_with_fence(f->vion, i % 2 ?
 					      crc_job(0, SIZE) :
 					      fill_job(0, SIZE, -1), NULL);
-	expect(poll_fd(f->fd, POLLIN, 0), 0);
+	start_sleeping(&beginner, f->fd, begins_to_read);
+	start_sleeping(&poller, f->fd, polls);
+	is_asleep(&beginner);
 	close(f->vion);
+	wakes_up(&beginner, 0);
+	wakes_up(&poller, POLLIN);
 	/* All is over before the file is closed. */
 	expect(poll_fd(f->fd, POLLIN, 0), POLLIN);
 	for (size_t i = 0; i < COUNT(fences); i++) {
@@ -827,7 +919,8 @@ static void close_while_they_run(void **state)
 {
 	const size_t size = 4 * MiB;
 	int ion = open_ion(), fd = alloc_fd(ion, SYSTEM, size), vion;
-	unsigned char *addr = map(fd, size);
+	unsigned char *addr = map(fd, size), last;
+	unsigned int cancelled = 0;
 	int fences[8];
 
 	(void)state;
@@ -846,15 +939,62 @@ static void close_while_they_run(void **state)
 		while (done < COUNT(fences) && sync_status(fences[done]) == 1)
 			done++;
 		assert_in_range(done, turn, COUNT(fences));
+		cancelled += COUNT(fences) - done;
 		for (size_t i = 0; i < COUNT(fences); i++) {
 			if (i >= done)
 				expect(sync_status(fences[i]), -ECANCELED);
 			close(fences[i]);
 		}
-		for (size_t i = 0; done && i < size; i += 4)
-			expect(addr[i], done);
+		/* What was under way may have come somewhere. */
+		last = done + 1;
+		for (size_t i = 0; i < size; i += 4) {
+			if (addr[i] != last)
+				last = done;
+			expect(addr[i], last);
+		}
 	}
+	assert_in_range(cancelled, 1, 8 * COUNT(fences));
 	munmap(addr, size);
+	close(fd);
+	ion_close(ion);
+}
+
+/* Until a job that fills the memory has begun, and has not ended long ago. */
+static void until_it_is(const unsigned char *byte, unsigned char wanted)
+{
+	unsigned char came = !wanted;
+
+	for (int i = 0; came != wanted && i < 100000000; i++) {
+		sched_yield();
+		came = __atomic_load_n(byte, __ATOMIC_SEQ_CST);
+	}
+	expect(came, wanted);
+}
+
+#define BIG (32 * MiB)
+
+/* Now and then it may have come to its end before that. */
+static void close_stops_a_long_job(void **state)
+{
+	int ion = open_ion(), fd = alloc_fd(ion, SYSTEM, BIG), status = 1;
+	unsigned char *addr = map(fd, BIG);
+
+	(void)state;
+	for (unsigned int turn = 1; status == 1 && turn < 20; turn++) {
+		int vion = open_vion(), fence;
+
+		expect(reg(vion, fd), 0);
+		fence = submit_with_fence(vion, fill_job(0, BIG, 0x01010101 *
+							 turn), NULL);
+		until_it_is(addr, turn);
+		close(vion);
+		status = sync_status(fence);
+		expect(addr[BIG - 1], status == 1 ? turn : turn - 1);
+		expect(poll_fd(fd, POLLOUT, 0), POLLOUT);
+		close(fence);
+	}
+	expect(status, -ECANCELED);
+	munmap(addr, BIG);
 	close(fd);
 	ion_close(ion);
 }
@@ -906,6 +1046,7 @@ static void the_only_one_who_has_vion_is_killed(void **state)
 {
 	struct fixture *f = *state;
 	struct gate gate = make_gate(f->fd);
+	struct sleeper beginner, poller;
 	struct pair pair;
 	int fence;
 	pid_t pid;
@@ -915,8 +1056,13 @@ static void the_only_one_who_has_vion_is_killed(void **state)
 	pid = start_child(&pair, f, opens_submits_and_waits);
 	fence = receive_fd(pair.sock[0]);
 	expect(sync_status(fence), 0);
+	start_sleeping(&beginner, f->fd, begins_to_read);
+	start_sleeping(&poller, f->fd, polls);
+	is_asleep(&beginner);
 	expect(sys(kill(pid, SIGKILL)), 0);
 	expect(end_child(&pair, pid), SIGKILL);
+	wakes_up(&beginner, 0);
+	wakes_up(&poller, POLLIN);
 	wait_for(fence, POLLIN);
 	expect(sync_status(fence), -ECANCELED);
 	expect_zero(f->addr, SIZE);
@@ -977,9 +1123,10 @@ static void ended_jobs_have_nothing(void **state)
 		fence = submit_with_fence(f->vion, copy_job(other, i % 2, 0, 0,
 							    SIZE), NULL);
 		wait_for(fence, POLLIN);
+		/* Of which the job has all that is left. */
+		close(other);
 		expect(request(f->vion, VION_UNREGISTER_ION, &fd), 0);
 		close(fd);
-		close(other);
 		expect(counted_bytes(), bytes);
 		close(fence);
 	}
@@ -1020,13 +1167,31 @@ static void module_stays_while_there_are_fences(void **state)
 
 /* ---- devices */
 
-static void device_rw(int test, void *data, int write)
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* Again and again, so that one comes while it waits. */
+static void alarms(bool on)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval timer = {
+		.it_interval.tv_usec = 20000 * on,
+		.it_value.tv_usec = 20000 * on,
+	};
+
+	expect(sys(sigaction(SIGALRM, &action, NULL)), 0);
+	expect(sys(setitimer(ITIMER_REAL, &timer, NULL)), 0);
+}
+
+static long device_rw(int test, void *data, int write)
 {
 	struct ion_test_rw_data rw = {
 		.ptr = (uintptr_t)data, .size = SIZE, .write = write,
 	};
 
-	expect(request(test, ION_IOC_TEST_DMA_MAPPING, &rw), 0);
+	return request(test, ION_IOC_TEST_DMA_MAPPING, &rw);
 }
 
 /* What a job wrote a device sees, and the other way around. */
@@ -1041,13 +1206,60 @@ static void devices_see_what_jobs_do(void **state)
 		memset(wanted, 0x40 + turn, SIZE);
 		finish(f->vion, f->fd,
 		       fill_job(0, SIZE, 0x01010101 * (0x40 + turn)));
-		device_rw(test, data, 0);
+		expect(device_rw(test, data, 0), 0);
 		assert_memory_equal(data, wanted, SIZE);
 		fill(data, SIZE, turn);
-		device_rw(test, data, 1);
+		expect(device_rw(test, data, 1), 0);
 		expect(finish(f->vion, f->fd, crc_job(0, SIZE)).crc32,
 		       crc_of(data, SIZE));
 	}
+	close(test);
+}
+
+static unsigned char device_data[SIZE];
+
+static long device_reads(struct sleeper *s)
+{
+	return device_rw(s->fd, device_data, 0);
+}
+
+static long device_writes(struct sleeper *s)
+{
+	return device_rw(s->fd, device_data, 1);
+}
+
+/* For those that they have to wait for. */
+static void devices_wait_for_jobs(void **state)
+{
+	struct fixture *f = *state;
+	int test = expect_ok(sys(open("/dev/ion-test", O_RDWR | O_CLOEXEC)));
+	struct gate gate = make_gate(f->fd);
+	struct vion_job job = fill_job(0, SIZE, 0x6b6b6b6b);
+	static unsigned char wanted[SIZE];
+	struct sleeper s;
+
+	memset(wanted, 0x6b, SIZE);
+	expect(sys(ioctl(test, ION_IOC_TEST_SET_FD, f->fd)), 0);
+	expect(shut(&gate, 0), 0);
+	expect(device_rw(test, device_data, 0), 0);
+	expect(submit(f->vion, &job), 0);
+	start_sleeping(&s, test, device_reads);
+	alarms(true);
+	expect(device_rw(test, device_data, 0), -EINTR);
+	alarms(false);
+	is_asleep(&s);
+	open_gate(&gate);
+	wakes_up(&s, 0);
+	assert_memory_equal(device_data, wanted, SIZE);
+
+	memset(device_data, 0x7c, SIZE);
+	expect(shut(&gate, 0), 0);
+	start_sleeping(&s, test, device_writes);
+	expect(f->addr[0], 0x6b);
+	open_gate(&gate);
+	wakes_up(&s, 0);
+	assert_memory_equal(f->addr, device_data, SIZE);
+	close(gate.vgem);
 	close(test);
 }
 
@@ -1129,24 +1341,6 @@ static void foreign_jobs_are_done_at_once(void **state)
 	}
 	if (!tried)
 		skip();
-}
-
-static void on_alarm(int sig)
-{
-	(void)sig;
-}
-
-/* Again and again, so that one comes while it waits. */
-static void alarms(bool on)
-{
-	struct sigaction action = { .sa_handler = on_alarm };
-	struct itimerval timer = {
-		.it_interval.tv_usec = 20000 * on,
-		.it_value.tv_usec = 20000 * on,
-	};
-
-	expect(sys(sigaction(SIGALRM, &action, NULL)), 0);
-	expect(sys(setitimer(ITIMER_REAL, &timer, NULL)), 0);
 }
 
 /* Behind a job of ours, which is behind a gate. */
@@ -1231,56 +1425,68 @@ static void a_waiting_foreign_job_may_be_killed(void **state)
 	close(gate.vgem);
 }
 
+static int fills_foreign(struct pair *pair)
+{
+	struct vion_job job = fill_job(0, BIG, 0x01010101);
+
+	return -submit(pair->f->vion, &job);
+}
+
+/* As with close_stops_a_long_job(). */
+static void a_kill_stops_a_long_foreign_job(void **state)
+{
+	struct fixture *f = *state;
+	int fd = make_udmabuf(BIG), status = 0;
+	struct vion_job job = crc_job(0, 4);
+	unsigned char *addr;
+	struct pair pair;
+	pid_t pid;
+
+	if (fd < 0)
+		skip();
+	addr = map(fd, BIG);
+	expect(reg(f->vion, fd), 0);
+	for (__u64 id = 1; !status && id < 20; id++) {
+		memset(addr, 0, BIG);
+		pid = start_child(&pair, f, fills_foreign);
+		until_it_is(addr, 1);
+		expect(sys(kill(pid, SIGKILL)), 0);
+		end_child(&pair, pid);
+		status = result_of(f->vion, id).status;
+		expect(addr[BIG - 1], !status);
+	}
+	expect(status, -ECANCELED);
+	/* And others have their turn. */
+	expect(submit(f->vion, &job), 0);
+	expect(result_of(f->vion, job.id).status, 0);
+	munmap(addr, BIG);
+	close(fd);
+}
+
 /* ---- read() and write() */
-
-struct reading {
-	int vion, tid;
-	long ret;
-	char data[4];
-};
-
-static void *read_it(void *arg)
-{
-	struct reading *r = arg;
-
-	__atomic_store_n(&r->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
-	r->ret = sys(pread(r->vion, r->data, sizeof(r->data), 0));
-	return NULL;
-}
-
-static void start_reading(int vion, pthread_t *thread, struct reading *r)
-{
-	*r = (struct reading){ .vion = vion };
-	expect(pthread_create(thread, NULL, read_it, r), 0);
-	while (!__atomic_load_n(&r->tid, __ATOMIC_SEQ_CST))
-		sched_yield();
-	wait_until_it_sleeps(r->tid);
-}
 
 static void reading_waits_for_writers(void **state)
 {
 	struct fixture *f = *state;
 	struct gate gate = make_gate(f->fd);
 	struct vion_job job = fill_job(0, SIZE, 0x64636261);
-	struct reading r;
-	pthread_t thread;
+	struct sleeper s;
 
 	expect(shut(&gate, 0), 0);
 	/* A reader does not mind. */
-	expect(pread(f->vion, r.data, 4, 0), 4);
+	expect(pread(f->vion, s.data, 4, 0), 4);
 	expect(submit(f->vion, &job), 0);
-	start_reading(f->vion, &thread, &r);
+	start_sleeping(&s, f->vion, reads);
 	alarms(true);
 	expect(sys(pwrite(f->vion, "x", 1, 0)), -EINTR);
 	alarms(false);
 	expect(sys(fcntl(f->vion, F_SETFL, O_NONBLOCK)), 0);
 	expect(sys(pwrite(f->vion, "x", 1, 0)), -EAGAIN);
-	expect(sys(pread(f->vion, r.data, 1, 0)), -EAGAIN);
+	expect(sys(pread(f->vion, s.data, 1, 0)), -EAGAIN);
 	expect(sys(fcntl(f->vion, F_SETFL, 0)), 0);
 	open_gate(&gate);
-	expect(pthread_join(thread, NULL), 0);
-	expect(r.ret, 4);
-	assert_memory_equal(r.data, "abcd", 4);
+	wakes_up(&s, 4);
+	assert_memory_equal(s.data, "abcd", 4);
 	close(gate.vgem);
 }
 
@@ -1291,30 +1497,27 @@ static void a_waiting_read_is_in_nobodys_way(void **state)
 	struct gate gate = make_gate(f->fd);
 	int other = alloc_fd(f->ion, SYSTEM, PAGE);
 	struct vion_job job = fill_job(0, PAGE, 0x7a797877);
-	struct reading r;
-	pthread_t thread;
+	struct sleeper s;
 
 	expect(shut(&gate, VGEM_WRITE), 0);
-	start_reading(f->vion, &thread, &r);
+	start_sleeping(&s, f->vion, reads);
 	expect(lseek(f->vion, 0, SEEK_END), SIZE);
 	expect(reg(f->vion, other), 0);
 	expect(lseek(f->vion, 0, SEEK_END), PAGE);
 	expect(submit(f->vion, &job), 0);
 	wait_for(other, POLLOUT);
-	expect(__atomic_load_n(&r.ret, __ATOMIC_SEQ_CST), 0);
+	is_asleep(&s);
 	open_gate(&gate);
-	expect(pthread_join(thread, NULL), 0);
-	expect(r.ret, 4);
-	assert_memory_equal(r.data, "wxyz", 4);
+	wakes_up(&s, 4);
+	assert_memory_equal(s.data, "wxyz", 4);
 
 	/* Or none does. */
 	expect(reg(f->vion, f->fd), 0);
 	expect(shut(&gate, VGEM_WRITE), 0);
-	start_reading(f->vion, &thread, &r);
+	start_sleeping(&s, f->vion, reads);
 	expect(request(f->vion, VION_UNREGISTER_ION, &f->fd), 0);
 	open_gate(&gate);
-	expect(pthread_join(thread, NULL), 0);
-	expect(r.ret, -ENXIO);
+	wakes_up(&s, -ENXIO);
 	close(other);
 	close(gate.vgem);
 }
@@ -1337,7 +1540,8 @@ int main(void)
 		with_buffer(answers_before_it_begins),
 		with_buffer(read_only_buffers_are_not_written),
 		with_buffer(results_are_kept_for_a_while),
-		with_buffer(thousands_wait_in_order),
+		with_buffer(a_thousand_wait_in_order),
+		with_buffer(there_are_not_too_many),
 		with_buffer(writers_wait_for_all),
 		with_buffer(readers_wait_for_writers_only),
 		with_buffer(others_wait_for_jobs),
@@ -1347,15 +1551,18 @@ int main(void)
 		with_buffer(a_reader_waits_in_another_process),
 		with_buffer(close_cancels_what_has_not_begun),
 		cmocka_unit_test(close_while_they_run),
+		cmocka_unit_test(close_stops_a_long_job),
 		with_buffer(the_submitter_may_be_killed),
 		with_buffer(the_only_one_who_has_vion_is_killed),
 		with_buffer(jobs_keep_their_buffers),
 		with_buffer(ended_jobs_have_nothing),
 		with_buffer(devices_see_what_jobs_do),
+		with_buffer(devices_wait_for_jobs),
 		with_buffer(mapped_devices_see_it_too),
 		with_buffer(foreign_jobs_are_done_at_once),
 		with_buffer(foreign_jobs_can_be_interrupted),
 		with_buffer(a_waiting_foreign_job_may_be_killed),
+		with_buffer(a_kill_stops_a_long_foreign_job),
 		with_buffer(reading_waits_for_writers),
 		with_buffer(a_waiting_read_is_in_nobodys_way),
 		cmocka_unit_test(module_stays_while_there_are_fences),

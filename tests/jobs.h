@@ -5,7 +5,6 @@
 
 #include <libdrm/drm_fourcc.h>
 #include <linux/sync_file.h>
-#include <sched.h>
 
 #include "exporters.h"
 
@@ -151,23 +150,6 @@ static inline void open_gate(struct gate *gate)
 	struct vgem_signal signal = { .fence = gate->fence };
 
 	expect(request(gate->vgem, VGEM_SIGNAL, &signal), 0);
-}
-
-/* Until it sleeps in its only system call that can. */
-static inline void wait_until_it_sleeps(int tid)
-{
-	char path[64], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	for (int i = 0; state != 'S' && i < 10000; i++) {
-		FILE *file = fopen(path, "r");
-
-		expect(file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1,
-		       true);
-		fclose(file);
-		sched_yield();
-	}
-	expect(state, 'S');
 }
 
 #endif

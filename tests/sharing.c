@@ -1397,22 +1397,6 @@ static int wait_and_read(void *arg)
 	return 0;
 }
 
-/* In the kernel, where it waits for what we do next. */
-static void until_it_sleeps(pid_t pid)
-{
-	char path[64], state = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	for (int i = 0; state != 'S' && i < 1000000; i++) {
-		FILE *file = fopen(path, "re");
-
-		assert_non_null(file);
-		expect(fscanf(file, "%*d %*s %c", &state), 1);
-		fclose(file);
-	}
-	expect(state, 'S');
-}
-
 static void another_process_waits(void **state)
 {
 	(void)state;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -299,6 +300,23 @@ static inline int make_udmabuf(size_t size)
 	close(create.memfd);
 	close(dev);
 	return fd;
+}
+
+/* A thread or process: until it sleeps in its only system call that can. */
+static inline void until_it_sleeps(pid_t tid)
+{
+	char path[64], state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	for (int i = 0; state != 'S' && i < 1000000; i++) {
+		FILE *file = fopen(path, "re");
+
+		expect(file && fscanf(file, "%*d (%*[^)]) %c", &state) == 1,
+		       true);
+		fclose(file);
+		sched_yield();
+	}
+	expect(state, 'S');
 }
 
 /* For some turns, and nothing else happens. */
