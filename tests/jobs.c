@@ -804,7 +804,11 @@ struct sleeper {
 static void *sleep_in_call(void *arg)
 {
 	struct sleeper *s = arg;
+	sigset_t signals;
 
+	/* They are for the test. */
+	sigfillset(&signals);
+	expect(pthread_sigmask(SIG_BLOCK, &signals, NULL), 0);
 	__atomic_store_n(&s->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
 	__atomic_store_n(&s->ret, s->call(s), __ATOMIC_SEQ_CST);
 	return NULL;
