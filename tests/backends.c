@@ -381,7 +381,7 @@ static void handles_are_freed_once(void **state)
 
 static void many_handles(void **state)
 {
-	enum { MANY = 700, ROUNDS = 2100 };
+	enum { MANY = 700 };
 	int ion = open_client(), handles[MANY], before = open_descriptors();
 
 	(void)state;
@@ -393,8 +393,28 @@ static void many_handles(void **state)
 	for (int i = 0; i < MANY; i++)
 		expect(ion_free(ion, handles[i]), i % 2 ? 0 : -EINVAL);
 	expect(open_descriptors(), before);
-	for (int i = 0; i < ROUNDS; i++)
-		expect(ion_free(ion, alloc_ok(ion, PAGE)), 0);
+	ion_close(ion);
+}
+
+/* Of those that were freed none means what came after them, however much did. */
+static void ids_do_not_come_back(void **state)
+{
+	enum { STALE = 4, ROUNDS = 5000 };
+	int ion = open_client(), fd = alloc_fd(ion, SYSTEM, PAGE);
+	int stale[STALE], handle = 0;
+
+	(void)state;
+	for (int i = 0; i < STALE; i++)
+		stale[i] = alloc_ok(ion, PAGE);
+	for (int i = 0; i < STALE; i++)
+		expect(ion_free(ion, stale[i]), 0);
+	for (int i = 0; i < ROUNDS; i++) {
+		expect(ion_import(ion, fd, &handle), 0);
+		for (int s = 0; s < STALE; s++)
+			expect(ion_free(ion, stale[s]), -EINVAL);
+		expect(ion_free(ion, handle), 0);
+	}
+	close(fd);
 	ion_close(ion);
 }
 
@@ -1129,6 +1149,7 @@ static int run(const struct kind *one)
 		cmocka_unit_test(memory_is_zero),
 		cmocka_unit_test(handles_are_freed_once),
 		cmocka_unit_test(many_handles),
+		cmocka_unit_test(ids_do_not_come_back),
 		cmocka_unit_test(shared_descriptors),
 		cmocka_unit_test(imports_count),
 		cmocka_unit_test(imports_refused),

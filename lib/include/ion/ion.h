@@ -208,6 +208,8 @@ int ion_sync_range(int fd, int handle_fd, __u64 offset, __u64 len,
  * @fd: from ion_open()
  * @handle: one of its handles
  *
+ * What was freed is not taken for a later handle before 2^30 others were made.
+ *
  * Return: 0. -EINVAL: the client does not hold @handle.
  */
 int ion_free(int fd, ion_user_handle_t handle);
