@@ -572,6 +572,8 @@ static void mappings(void **state)
 		{ PAGE, 2 * PAGE, MAP_SHARED },
 		{ PAGE, 1 << 30, MAP_SHARED },
 		{ PAGE, 1, MAP_SHARED },
+		{ PAGE, -10 * (off_t)PAGE, MAP_SHARED },
+		{ 20 * PAGE, -10 * (off_t)PAGE, MAP_SHARED },
 		{ PAGE, 0, MAP_PRIVATE },
 		{ PAGE, 0, 0 },
 		{ PAGE, 0, MAP_SHARED | MAP_FIXED },
