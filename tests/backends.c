@@ -7,6 +7,8 @@
  * one to another, as <ion/ion.h> has it, is in the table of kinds below.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
@@ -161,6 +163,42 @@ static void what_may_not_be_opened_is_passed_over(void **state)
 	if (getuid())
 		skip();
 	expect(end_of(without_permission, NULL), 0);
+}
+
+/*
+ * The system heap by a name of which nothing is known, and no other: what could
+ * be had by that is not what programs ask for.
+ */
+static int with_another_heap(void *arg)
+{
+	int ion, handle = 0;
+	struct stat st;
+
+	(void)arg;
+	expect(sys(stat("/dev/dma_heap/system", &st)), 0);
+	expect(sys(unshare(CLONE_NEWNS)), 0);
+	expect(sys(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)), 0);
+	expect(sys(mount("none", "/dev/dma_heap", "tmpfs", 0, NULL)), 0);
+	umask(0);
+	expect(sys(mknod("/dev/dma_heap/another", S_IFCHR | 0666, st.st_rdev)),
+	       0);
+	expect(sys(setgid(65534)), 0);
+	expect(sys(setuid(65534)), 0);
+	ion = open_ion();
+	assert_string_equal(ion_backend(ion), "memfd");
+	ion_close(ion);
+	ion = open_client();
+	expect(alloc(ion, PAGE, 0, SYSTEM, &handle), -ENODEV);
+	expect(alloc(ion, PAGE, 0, ~0U, &handle), 0);
+	return 0;
+}
+
+static void a_system_heap_is_taken_unasked(void **state)
+{
+	(void)state;
+	if (getuid() || strcmp(kind->name, "dma-heap"))
+		skip();
+	expect(end_of(with_another_heap, NULL), 0);
 }
 
 static void generations_are_told(void **state)
@@ -1142,6 +1180,7 @@ static int run(const struct kind *one)
 		cmocka_unit_test(a_name_chooses),
 		cmocka_unit_test(other_files_are_no_clients),
 		cmocka_unit_test(what_may_not_be_opened_is_passed_over),
+		cmocka_unit_test(a_system_heap_is_taken_unasked),
 		cmocka_unit_test(generations_are_told),
 		cmocka_unit_test(lengths),
 		cmocka_unit_test(heaps),

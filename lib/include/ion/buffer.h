@@ -47,7 +47,8 @@ enum ion_access {
  * ion_buffer_create() - allocate a buffer
  * @size: bytes, rounded up to a page; the memory is zero
  * @heap: name of a heap as ion_query_get_heaps() tells it; NULL or "system":
- *	the system heap, which every kernel has
+ *	the system heap, which is there unless ION_BACKEND names a backend
+ *	without one
  * @flags: ION_FLAG_*
  * @buffer: returns the buffer; ion_buffer_close() it
  *

@@ -81,7 +81,8 @@ extern "C" {
  * ion_open() - become a client of ION, or of what there is
  *
  * Takes the first backend that can be used here: one that is missing, or that
- * may not be opened, is passed over. If the environment has ION_BACKEND, and it
+ * may not be opened, is passed over, and so is "dma-heap" where its system heap is
+ * missing or may not be opened. If the environment has ION_BACKEND, and it
  * is not empty, it is the backend of that name or an error; it is ignored where
  * secure_getenv(3) ignores it.
  *
