@@ -26,7 +26,7 @@ struct peer {
 	bool is_dma_buf;
 };
 
-extern const struct peer ion, ion_wc, ion_contig;
+extern const struct peer ion, ion_bare, ion_wc, ion_contig;
 extern const struct peer *const peers[];
 extern const size_t peer_count;
 
@@ -51,6 +51,7 @@ double cleaner_time(void);
 void let_a_frame_pass(void);
 
 void measure_life(void);
+void measure_layer(void);
 void measure_write_combined(void);
 void measure_copies(void);
 void measure_registering(void);

@@ -126,6 +126,23 @@ void measure_life(void)
 	}
 }
 
+/* What libion adds to the requests that it makes. */
+void measure_layer(void)
+{
+	static const struct peer *const ways[] = { &ion, &ion_bare };
+	static const size_t sizes[] = { 4 * KiB, MiB };
+	int dev = ion.open();
+
+	for (size_t i = 0; i < COUNT(sizes) * COUNT(ways); i++) {
+		const struct peer *way = ways[i % COUNT(ways)];
+		size_t size = sizes[i / COUNT(ways)];
+
+		progress("layer", way->name, size);
+		measure("layer", way, dev, size);
+	}
+	close(dev);
+}
+
 void measure_write_combined(void)
 {
 	int dev = ion_wc.open();

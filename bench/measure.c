@@ -151,6 +151,7 @@ static const struct {
 	void (*measure)(void);
 } tests[] = {
 	{ "life", measure_life },
+	{ "layer", measure_layer },
 	{ "wc", measure_write_combined },
 	{ "copy", measure_copies },
 	{ "register", measure_registering },

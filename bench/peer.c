@@ -32,6 +32,18 @@ static int alloc_cached(int dev, size_t size)
 	return alloc_ion(dev, size, ION_HEAP_SYSTEM_MASK, ION_FLAG_CACHED);
 }
 
+/* What libion asks for the above. */
+static int alloc_bare(int dev, size_t size)
+{
+	struct ion_new_allocation_data data = {
+		.len = size,
+		.heap_id_mask = ION_HEAP_SYSTEM_MASK,
+		.flags = ION_FLAG_CACHED,
+	};
+
+	return ioctl(dev, ION_IOC_NEW_ALLOC, &data) ? -1 : (int)data.fd;
+}
+
 static int alloc_combined(int dev, size_t size)
 {
 	return alloc_ion(dev, size, ION_HEAP_SYSTEM_MASK, 0);
@@ -117,6 +129,9 @@ static int open_nothing(void)
 
 const struct peer ion = {
 	"ion", open_ion, alloc_cached, map_ion, true
+};
+const struct peer ion_bare = {
+	"ion, by ioctl", open_ion, alloc_bare, map_plain, true
 };
 const struct peer ion_wc = {
 	"ion, write-combined", open_ion, alloc_combined, map_ion, true

@@ -48,6 +48,14 @@ def sustained($kernel):
 	| row($kernel; "1000 lives, all that runs"; .size; .whole; $peer.who;
 	      $peer.whole; from_1_mib($kernel; $ion.size; 2));
 
+# libion's calls against the same requests without it.
+def layer($kernel):
+	. as $all | of("layer"; "ion") | . as $ion
+	| ($all | of("layer"; "ion, by ioctl") | select(.size == $ion.size))
+	  as $bare
+	| row($kernel; "life, by libion"; .size; .whole; $bare.who;
+	      $bare.whole; 0.98);
+
 def combined($kernel):
 	of("life"; "ion, write-combined")
 	| [$kernel, "life, write-combined", (.size | amount), (.whole | figure)];
@@ -113,7 +121,7 @@ def cpus($kernel):
 (group_by(.kernel)[] | .[0].kernel as $full
  | ($full | split(".")[0:2] | join(".")) as $kernel
  | map(.results) | add
- | lives($kernel), empty_pools($kernel), sustained($kernel),
+ | lives($kernel), empty_pools($kernel), sustained($kernel), layer($kernel),
    combined($kernel), copies($kernel), growth($kernel), frames($kernel),
    registering($kernel), camera($kernel), camera_growth($kernel), many($kernel), cpus($kernel))
 | @tsv

@@ -94,27 +94,51 @@ static int open_client(const struct backend *backend)
 	return fd;
 }
 
+/* A client in the library all of whose heaps have to be asked for by name. */
+static bool lacks_system(int fd)
+{
+	struct ion_heap_data heaps[ION_NUM_HEAP_IDS];
+	unsigned int count;
+
+	if (ion_client_heaps(fd, heaps, ION_NUM_HEAP_IDS, &count))
+		return false;
+	for (unsigned int i = 0; i < count; i++)
+		if (heaps[i].heap_id == ION_HEAP_TYPE_SYSTEM)
+			return false;
+	return true;
+}
+
+/* What may be taken unasked has the heap that programs take unasked. */
+static int open_first(void)
+{
+	int ret = -ENOENT;
+
+	for (size_t i = 0; i < COUNT(backends); i++) {
+		ret = open_client(backends[i]);
+		if (ret >= 0 && lacks_system(ret)) {
+			ion_close(ret);
+			ret = -ENODEV;
+		}
+		/* Short of something is not the same as not there. */
+		if (ret >= 0 || ion_is_shortage(ret))
+			break;
+	}
+	return ret;
+}
+
 int ion_open_backend(const char *name)
 {
 	const struct backend *backend;
-	int ret = -ENOENT;
 
 	if (!name) {
 		name = secure_getenv("ION_BACKEND");
 		if (name && !*name)
 			name = NULL;
 	}
-	if (name) {
-		backend = find(name);
-		return backend ? open_client(backend) : -EINVAL;
-	}
-	for (size_t i = 0; i < COUNT(backends); i++) {
-		ret = open_client(backends[i]);
-		/* Short of something is not the same as not there. */
-		if (ret >= 0 || ion_is_shortage(ret))
-			break;
-	}
-	return ret;
+	if (!name)
+		return open_first();
+	backend = find(name);
+	return backend ? open_client(backend) : -EINVAL;
 }
 
 int ion_open(void)

@@ -24,10 +24,8 @@
 
 #include "internal.h"
 
-/* An id is the place in the table, from 1, and above it how often that was used. */
-#define PLACE_BITS 20
-#define PLACES ((1U << PLACE_BITS) - 1)
-#define ROUNDS (1U << (31 - PLACE_BITS))
+/* More than a process can have descriptors. */
+#define PLACES (1U << 31)
 
 /**
  * struct identity - which file it is
@@ -46,17 +44,15 @@ struct identity {
  * @dev: the buffer's file system
  * @ino: its inode
  * @fd: a descriptor of it
+ * @id: what the client calls it
  * @users: references that the client holds; 0: the place is free
- * @round: how often the place was used before, modulo ROUNDS
- * @next_free: behind it in the list of free places, as a place from 1; or 0
  */
 struct handle {
 	dev_t dev;
 	ino_t ino;
 	int fd;
+	ion_user_handle_t id;
 	unsigned int users;
-	unsigned int round;
-	unsigned int next_free;
 };
 
 /**
@@ -69,9 +65,10 @@ struct handle {
  * @refs: one until it has ended, and one for each call under way
  * @ended: no call finds it any more
  * @forked: another process has it too, since a fork()
- * @handles: the table
- * @count: places that it has
- * @free: the free place to be used next, from 1; or 0
+ * @handles: the table, in which a handle's place is its id modulo @count
+ * @count: places that it has, a power of two; or 0
+ * @used: how many of them are, at most half
+ * @last_id: of the newest handle, or 0
  */
 struct client {
 	struct client *next;
@@ -84,7 +81,8 @@ struct client {
 	bool forked;
 	struct handle *handles;
 	unsigned int count;
-	unsigned int free;
+	unsigned int used;
+	ion_user_handle_t last_id;
 };
 
 /* Protects clients and all that is in them but backend, heaps, token, watch. */
@@ -453,22 +451,19 @@ int ion_client_heaps(int fd, struct ion_heap_data *heaps, unsigned int room,
 
 /* ---- handles. The lock is held. */
 
-static ion_user_handle_t id_of(const struct client *client,
-			       const struct handle *handle)
+static struct handle *place_of(struct client *client, ion_user_handle_t id)
 {
-	return handle->round << PLACE_BITS |
-	       (unsigned int)(handle - client->handles + 1);
+	return &client->handles[id & (client->count - 1)];
 }
 
 static struct handle *find_id(struct client *client, ion_user_handle_t id)
 {
-	unsigned int place = id & PLACES;
 	struct handle *handle;
 
-	if (id <= 0 || !place || place > client->count)
+	if (id <= 0 || !client->count)
 		return NULL;
-	handle = &client->handles[place - 1];
-	return handle->users && id_of(client, handle) == id ? handle : NULL;
+	handle = place_of(client, id);
+	return handle->users && handle->id == id ? handle : NULL;
 }
 
 static struct handle *find_buffer(struct client *client, dev_t dev, ino_t ino)
@@ -482,50 +477,47 @@ static struct handle *find_buffer(struct client *client, dev_t dev, ino_t ino)
 	return NULL;
 }
 
+/* Handles that had places of their own still have. */
 static int grow(struct client *client)
 {
-	unsigned int count = client->count ? 2 * client->count : 16;
-	struct handle *handles;
+	unsigned int old_count = client->count;
+	struct handle *old = client->handles, *new;
 
-	if (count > PLACES)
-		count = PLACES;
-	if (count == client->count)
+	if (old_count == PLACES)
 		return -ENOMEM;
-	handles = realloc(client->handles, count * sizeof(*handles));
-	if (!handles)
+	client->count = old_count ? 2 * old_count : 16;
+	new = calloc(client->count, sizeof(*new));
+	if (!new) {
+		client->count = old_count;
 		return -ENOMEM;
-	client->handles = handles;
-	for (unsigned int i = count; i > client->count; i--) {
-		handles[i - 1] = (struct handle) { .next_free = client->free };
-		client->free = i;
 	}
-	client->count = count;
+	client->handles = new;
+	for (unsigned int i = 0; i < old_count; i++)
+		if (old[i].users)
+			*place_of(client, old[i].id) = old[i];
+	free(old);
 	return 0;
 }
 
+/* As ION's are: an id comes back when all others have been used. */
 static struct handle *new_handle(struct client *client, dev_t dev, ino_t ino,
 				 int fd)
 {
+	ion_user_handle_t id = client->last_id;
 	struct handle *handle;
 
-	if (!client->free && grow(client))
+	if (client->used == client->count / 2 && grow(client))
 		return NULL;
-	handle = &client->handles[client->free - 1];
-	client->free = handle->next_free;
-	handle->dev = dev;
-	handle->ino = ino;
-	handle->fd = fd;
-	handle->users = 1;
+	do {
+		id = id == INT_MAX ? 1 : id + 1;
+		handle = place_of(client, id);
+	} while (handle->users);
+	*handle = (struct handle) {
+		.dev = dev, .ino = ino, .fd = fd, .id = id, .users = 1,
+	};
+	client->last_id = id;
+	client->used++;
 	return handle;
-}
-
-/* Its descriptor is the caller's then. */
-static int free_handle(struct client *client, struct handle *handle)
-{
-	handle->round = (handle->round + 1) % ROUNDS;
-	handle->next_free = client->free;
-	client->free = handle - client->handles + 1;
-	return handle->fd;
 }
 
 /* One more reference, which takes @fd over, to the buffer behind it. */
@@ -556,7 +548,7 @@ static int hold(struct client *client, int fd, bool is_new,
 			ret = -ENOMEM;
 	}
 	if (handle)
-		*id = id_of(client, handle);
+		*id = handle->id;
 	pthread_mutex_unlock(&lock);
 	if (fd >= 0)
 		close(fd);
@@ -613,8 +605,10 @@ int ion_client_free(int fd, ion_user_handle_t id)
 	handle = find_id(client, id);
 	if (handle) {
 		ret = 0;
-		if (handle->users != UINT_MAX && !--handle->users)
-			buffer_fd = free_handle(client, handle);
+		if (handle->users != UINT_MAX && !--handle->users) {
+			buffer_fd = handle->fd;
+			client->used--;
+		}
 	}
 	pthread_mutex_unlock(&lock);
 	if (buffer_fd >= 0)

@@ -197,12 +197,17 @@ static bool is_mappable(int flags)
 	       !(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS));
 }
 
-/* Of a memfd more could be mapped than it has, and what touches that is killed. */
+/*
+ * Of a memfd more could be mapped than it has, and what touches that is killed.
+ * What is before its start mmap(2) refuses by another error than a dma-buf's.
+ */
 static bool is_beyond(int fd, size_t length, off_t offset)
 {
 	struct stat st;
 
-	if (!ion_memfd_expected() || offset < 0 || fcntl(fd, F_GET_SEALS) < 0 ||
+	if (offset < 0)
+		return true;
+	if (!ion_memfd_expected() || fcntl(fd, F_GET_SEALS) < 0 ||
 	    fstat(fd, &st))
 		return false;
 	return offset > st.st_size ||

@@ -47,7 +47,8 @@ enum ion_access {
  * ion_buffer_create() - allocate a buffer
  * @size: bytes, rounded up to a page; the memory is zero
  * @heap: name of a heap as ion_query_get_heaps() tells it; NULL or "system":
- *	the system heap, which every kernel has
+ *	the system heap, which is there unless ION_BACKEND names a backend
+ *	without one
  * @flags: ION_FLAG_*
  * @buffer: returns the buffer; ion_buffer_close() it
  *
@@ -193,7 +194,7 @@ int ion_buffer_set_name(struct ion_buffer *buffer, const char *name);
  *
  * Signals do not end the wait, nor make it longer. poll(2) on ion_buffer_fd()
  * is the same for programs that wait for several things: POLLIN when the buffer
- * may be read, POLLOUT when it may be written.
+ * may be read, POLLOUT when it may be written. A memfd is always ready for both.
  *
  * Return: 0. -ETIMEDOUT: it is in use still; -EINVAL: @timeout is below -1;
  * -EOPNOTSUPP: a memfd.

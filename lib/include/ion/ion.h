@@ -6,9 +6,10 @@
  * Every function returns 0 or a descriptor on success and a negative errno on
  * failure, and sets no out parameter on failure. A null out parameter is
  * -EINVAL, a closed descriptor -EBADF, an open one that is no ION client
- * -ENOTTY or -EINVAL. All may be called from several threads at once. None from
- * a signal handler, nor fork(2) from one that may interrupt them. 32-bit programs are to be compiled with the
- * _FILE_OFFSET_BITS that the library was: off_t is one of its arguments.
+ * -ENOTTY or -EINVAL, but ion_close() closes it. All may be called from several
+ * threads at once. None from a signal handler, nor fork(2) from one that may
+ * interrupt them. 32-bit programs are to be compiled with the _FILE_OFFSET_BITS
+ * that the library was: off_t is one of its arguments.
  *
  * Backends, in the order in which ion_open() tries them:
  *
@@ -58,7 +59,10 @@
  * ion_close(), or at exit. After fork(2) both processes go on, each with handles
  * of its own that begin as the same. In both, ion_close() of the last duplicate
  * that the process has ends its client, where there is /proc; close(2) does not
- * while the other process has one open.
+ * while the other process has one open. If other threads are in calls of the
+ * library just then, the child may keep some of the library's own descriptors, of
+ * buffers that were about to get a handle or to be given back, which nothing
+ * closes there before execve(2) or the end.
  *
  * A client's own descriptors are not for the program to close. After closefrom(3)
  * or the like the client is gone, and its descriptor, if that was spared, is that
@@ -81,7 +85,8 @@ extern "C" {
  * ion_open() - become a client of ION, or of what there is
  *
  * Takes the first backend that can be used here: one that is missing, or that
- * may not be opened, is passed over. If the environment has ION_BACKEND, and it
+ * may not be opened, is passed over, and so is "dma-heap" where its system heap is
+ * missing or may not be opened. If the environment has ION_BACKEND, and it
  * is not empty, it is the backend of that name or an error; it is ignored where
  * secure_getenv(3) ignores it.
  *
@@ -134,9 +139,12 @@ int ion_probe_backend(const char *name, char *why, size_t size);
  *
  * The client lives on while there is a duplicate of @fd. Buffers that were shared
  * live on as long as somebody holds a descriptor. A call of another thread that
- * is under way is finished first or fails.
+ * is under way is not waited for: it goes on with the client, which then ends
+ * when it has returned, or it is -EBADF; and as with close(2) it may meet what
+ * that number is next. A descriptor that is no client is closed, too, and that is
+ * no error.
  *
- * Return: 0, -EBADF.
+ * Return: 0. -EBADF: @fd is not open.
  */
 int ion_close(int fd);
 
@@ -178,8 +186,10 @@ int ion_alloc_fd(int fd, size_t len, size_t align, unsigned int heap_mask,
  * @fd: from ion_open()
  * @handle_fd: a descriptor of a buffer
  *
+ * For a buffer of another driver's it may wait for its fences.
+ *
  * Return: 0. -EBADF: @handle_fd is not open; -EINVAL: it is no buffer that @fd
- * could import.
+ * could import; -EINTR: a signal came while it waited.
  */
 int ion_sync_fd(int fd, int handle_fd);
 
@@ -207,6 +217,8 @@ int ion_sync_range(int fd, int handle_fd, __u64 offset, __u64 len,
  * ion_free() - give back one reference to a handle
  * @fd: from ion_open()
  * @handle: one of its handles
+ *
+ * What was freed is not taken for a later handle before 2^30 others were made.
  *
  * Return: 0. -EINVAL: the client does not hold @handle.
  */
