@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ionctl.h"
 #include "output.h"
@@ -95,6 +96,16 @@ uint64_t size_argument(struct argp_state *state, const char *what,
 		argp_error(state, "%s %s is too large", what, text);
 	else if (ret)
 		argp_error(state, "%s wants a number of bytes such as 4096, 64K or 1M, not '%s'", what, text);
+	return size;
+}
+
+/* A buffer has whole pages, and not as many as there is no number for. */
+uint64_t buffer_size_argument(struct argp_state *state, const char *text)
+{
+	uint64_t size = size_argument(state, "SIZE", text);
+
+	if (!size || size > SIZE_MAX - sysconf(_SC_PAGESIZE) + 1)
+		argp_error(state, "there are no buffers of %s", text);
 	return size;
 }
 
