@@ -125,7 +125,13 @@ error_t json_only(int key, char *arg, struct argp_state *state)
 
 static void usage(FILE *file)
 {
-	fputs("Usage: ionctl COMMAND [OPTION...] [ARGUMENT...]\n\n", file);
+	fputs("Usage: ionctl COMMAND [OPTION...] [ARGUMENT...]\n", file);
+}
+
+static void overview(FILE *file)
+{
+	usage(file);
+	fputc('\n', file);
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(file, "  %-8s %s\n", commands[i]->name,
 			commands[i]->what);
@@ -141,6 +147,20 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
+/* Those that every command knows. Return: whether it is one. */
+static bool option(const char *arg)
+{
+	if (!strcmp(arg, "--help") || !strcmp(arg, "-?"))
+		overview(stdout);
+	else if (!strcmp(arg, "--usage"))
+		usage(stdout);
+	else if (!strcmp(arg, "--version") || !strcmp(arg, "-V"))
+		puts(argp_program_version);
+	else
+		return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
@@ -148,17 +168,11 @@ int main(int argc, char **argv)
 
 	argp_err_exit_status = EXIT_USAGE;
 	if (argc < 2) {
-		usage(stderr);
+		overview(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		usage(stdout);
+	if (option(argv[1]))
 		return finish_output(EXIT_FINE);
-	}
-	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
-		puts(argp_program_version);
-		return finish_output(EXIT_FINE);
-	}
 	command = find(argv[1]);
 	if (!command) {
 		fail(0, "no such command: %s (--help lists them)", argv[1]);
