@@ -157,10 +157,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "up to %d sizes", SIZES);
 		for (int i = given; i < SIZES; i++)
 			sizes[i] = 0;
-		sizes[given] = size_argument(state, "SIZE", arg);
-		if (!sizes[given] || sizes[given] > SIZE_MAX)
-			argp_error(state, "there are no buffers of %s", arg);
-		given++;
+		sizes[given++] = buffer_size_argument(state, arg);
 		return 0;
 	default:
 		return json_only(key, arg, state);

@@ -38,8 +38,14 @@ enum state { OK, ABSENT, MISSING };
 
 static json_object *checks;
 static struct utsname kernel;
+static int major, minor;	/* its version */
 static bool any_missing;
 static const char *sudo = "sudo ";
+
+static const char *text_of(json_object *check, const char *key)
+{
+	return json_object_get_string(json_object_object_get(check, key));
+}
 
 static void check(const char *what, enum state state, const char *format, ...)
 	__printf(3, 4);
@@ -77,9 +83,33 @@ static void mend(const char *format, ...)
 			       json_text(text));
 }
 
+/* What mends @what, which was checked before, mends this. */
+static void mend_as(const char *what)
+{
+	size_t last = json_object_array_length(checks) - 1;
+	const char *fix = NULL;
+
+	for (size_t i = 0; i < last; i++) {
+		json_object *check = json_object_array_get_idx(checks, i);
+
+		if (!strcmp(text_of(check, "what"), what))
+			fix = text_of(check, "fix");
+	}
+	if (fix)
+		mend("%s", fix);
+}
+
 static bool exists(const char *path)
 {
 	return !access(path, F_OK);
+}
+
+static bool is_loaded(const char *module)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", module);
+	return exists(path);
 }
 
 /* The first line of a file, or what is said of it instead. */
@@ -123,11 +153,16 @@ static bool in_database(const struct group *group)
 }
 
 /* Joining the node's group is enough, if that is not root's and may open it. */
-static void mend_node(const char *path, const struct stat *st)
+static void check_closed_node(const char *path, int mode, enum state needed,
+			      const struct stat *st, const char *owner)
 {
 	const struct group *group = getgrgid(st->st_gid);
+	bool by_group = group && st->st_gid &&
+			(st->st_mode >> 3 & mode) == (unsigned int)mode;
 
-	if (!group || !st->st_gid || (st->st_mode & 060) != 060)
+	check(path, needed, "%s: not open to %s%s", owner, user_name(),
+	      by_group ? "" : " (chown lasts until the next boot)");
+	if (!by_group)
 		mend("%schown %s %s", sudo, user_name(), path);
 	else if (in_database(group))
 		mend("newgrp %s", group->gr_name);
@@ -135,8 +170,12 @@ static void mend_node(const char *path, const struct stat *st)
 		mend("%susermod -aG %s %s", sudo, group->gr_name, user_name());
 }
 
-/* @needed: what it is if it may not be opened. Return: whether it is there. */
-static bool check_node(const char *path, enum state needed)
+/*
+ * @mode: how libion opens it, as access(2) has it.
+ * @needed: what it is if it may not be opened.
+ * Return: whether it is there.
+ */
+static bool check_node(const char *path, int mode, enum state needed)
 {
 	struct stat st;
 	char owner[80];
@@ -144,19 +183,49 @@ static bool check_node(const char *path, enum state needed)
 
 	if (stat(path, &st))
 		return false;
-	error = access(path, R_OK | W_OK) ? errno : 0;
+	error = access(path, mode) ? errno : 0;
 	describe_owner(&st, owner);
-	if (!error) {
+	if (!error)
 		check(path, OK, "%s", owner);
-	} else if (error == EACCES) {
-		check(path, needed, "%s: not open to %s", owner, user_name());
-		mend_node(path, &st);
-	} else if (error == EPERM) {
+	else if (error == EACCES)
+		check_closed_node(path, mode, needed, &st, owner);
+	else if (error == EPERM)
 		check(path, needed, "%s, but the device cgroup of this container forbids it", owner);
-	} else {
+	else
 		check(path, needed, "%s: %s", owner, strerror(error));
-	}
 	return true;
+}
+
+/*
+ * A container or a chroot has the nodes that it was given.
+ * @device: of the node, below /sys/class
+ * Return: whether the kernel has it.
+ */
+static bool check_lost_node(const char *path, const char *device,
+			    enum state needed)
+{
+	char file[80], number[16], dir[64], make_dir[96] = "";
+	unsigned int dev_major, dev_minor;
+
+	snprintf(file, sizeof(file), "/sys/class/%s/dev", device);
+	read_line(file, number, sizeof(number));
+	if (sscanf(number, "%u:%u", &dev_major, &dev_minor) != 2)
+		return false;
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path),
+		 path);
+	if (!exists(dir))
+		snprintf(make_dir, sizeof(make_dir), "%smkdir -p %s && ", sudo,
+			 dir);
+	check(path, needed, "the kernel has it, and there is no node");
+	mend("%s%smknod -m 660 %s c %u %u", make_dir, sudo, path, dev_major,
+	     dev_minor);
+	return true;
+}
+
+static void check_our_node(const char *path, const char *device, int mode)
+{
+	if (!check_node(path, mode, MISSING))
+		check_lost_node(path, device, MISSING);
 }
 
 /* ---- modules */
@@ -199,37 +268,37 @@ static bool have_headers(void)
 	return exists(path);
 }
 
-static bool check_module(const char *name)
+static void check_module(const char *name)
 {
-	char path[PATH_MAX], loaded[64], version[64];
+	char path[PATH_MAX], version[64];
 
-	snprintf(loaded, sizeof(loaded), "/sys/module/%s", name);
-	if (exists(loaded)) {
-		snprintf(path, sizeof(path), "%s/version", loaded);
+	if (is_loaded(name)) {
+		snprintf(path, sizeof(path), "/sys/module/%s/version", name);
 		read_line(path, version, sizeof(version));
 		check(name, OK, "the module is loaded%s%s",
 		      *version == '?' ? "" : ", version ",
 		      *version == '?' ? "" : version);
-		return true;
-	}
-	if (is_installed(name, path)) {
+	} else if (is_installed(name, path)) {
 		check(name, MISSING, "the module is installed, in %s, and not loaded", path);
 		mend("%smodprobe %s", sudo, name);
 	} else if (exists("/var/lib/dkms/vion")) {
 		check(name, MISSING, "DKMS has not built the module for this kernel%s", have_headers() ? "" :
 		      ", whose headers are not there");
 		mend("%sdkms autoinstall", sudo);
-	} else {
+	} else if (exists("/usr/bin/apt-get")) {
 		check(name, MISSING, "the module is not installed for this kernel; its sources make a package");
 		mend("make deb && %sapt-get install ./build/deb/vion-dkms_*.deb", sudo);
+	} else {
+		check(name, MISSING, "the module is not installed for this kernel; its sources build it");
+		mend("make && %smake install modules_install && %sdepmod -a",
+		     sudo, sudo);
 	}
-	return false;
 }
 
 /* Not every kernel comes from a package, nor every package from apt. */
-static bool has_package(char *name)
+static bool has_package(const char *name)
 {
-	char *const argv[] = { "apt-cache", "show", name, NULL };
+	char *const argv[] = { "apt-cache", "show", (char *)name, NULL };
 	posix_spawn_file_actions_t quiet;
 	pid_t pid;
 	int status;
@@ -245,15 +314,33 @@ static bool has_package(char *name)
 	return found;
 }
 
-static void check_headers(bool needed)
+/* Whoever has no such option may have it in a kernel of Debian's. */
+static void mend_kernel(void)
 {
-	char package[sizeof(kernel.release) + 16];
-	bool known;
+	static const char package[] = "linux-image-6.12-amd64";
+	static bool asked, known;
+
+	if (strcmp(kernel.machine, "x86_64") || major > 6 ||
+	    (major == 6 && minor >= 12))
+		return;
+	if (!asked)
+		known = has_package(package);
+	asked = true;
+	if (known)
+		mend("%sapt-get install %s", sudo, package);
+}
+
+static void check_headers(void)
+{
+	char package[sizeof(kernel.release) + 16], path[PATH_MAX];
+	bool needed, known;
 
 	if (have_headers()) {
 		check("headers", OK, "modules can be built, in /lib/modules/%s/build", kernel.release);
 		return;
 	}
+	needed = (!is_loaded("ion") && !is_installed("ion", path)) ||
+		 (!is_loaded("vion") && !is_installed("vion", path));
 	snprintf(package, sizeof(package), "linux-headers-%s", kernel.release);
 	known = has_package(package);
 	check("headers", needed ? MISSING : ABSENT,
@@ -281,8 +368,10 @@ static int firmware_switch(const char *name)
 }
 
 /* Whether modules must be signed is only of interest until ours are loaded. */
-static void check_signing(bool loaded)
+static void check_signing(void)
 {
+	static const char key[] = "/var/lib/dkms/mok.pub";
+	bool loaded = is_loaded("ion") && is_loaded("vion");
 	char enforced[8], lockdown[80];
 	int secure = firmware_switch("SecureBoot");
 	bool locked;
@@ -300,8 +389,8 @@ static void check_signing(bool loaded)
 	      "%smodules must be signed with a key that the firmware knows%s",
 	      secure > 0 ? "Secure Boot is on: " : "",
 	      loaded ? ", as ours are" : "");
-	if (!loaded)
-		mend("%smokutil --import /var/lib/dkms/mok.pub", sudo);
+	if (!loaded && exists(key))
+		mend("%smokutil --import %s", sudo, key);
 }
 
 /* ---- what the kernel has itself */
@@ -335,13 +424,19 @@ static void check_dma_heaps(void)
 		snprintf(path, sizeof(path), "/dev/dma_heap/%s",
 			 names[i]->d_name);
 		if (names[i]->d_name[0] != '.')
-			any |= check_node(path, ABSENT);
+			any |= check_node(path, R_OK, ABSENT);
 		free(names[i]);
 	}
 	if (n >= 0)
 		free(names);
-	if (!any)
-		check("dma-heap", ABSENT, "this kernel has no dma-heaps (CONFIG_DMABUF_HEAPS_SYSTEM); ion.ko brings some");
+	if (any ||
+	    check_lost_node("/dev/dma_heap/system", "dma_heap/system",
+			    ABSENT) ||
+	    check_lost_node("/dev/dma_heap/ion_system",
+			    "ion_dma_heap/ion_system", ABSENT))
+		return;
+	check("dma-heap", ABSENT, "this kernel has no dma-heaps (CONFIG_DMABUF_HEAPS_SYSTEM); ion.ko brings some");
+	mend_as("ion");
 }
 
 static void check_udmabuf(void)
@@ -349,12 +444,15 @@ static void check_udmabuf(void)
 	static const char parameters[] = "/sys/module/udmabuf/parameters";
 	char list[32], size[32], path[PATH_MAX];
 
-	if (!check_node("/dev/udmabuf", ABSENT)) {
+	if (!check_node("/dev/udmabuf", R_OK | W_OK, ABSENT)) {
+		if (check_lost_node("/dev/udmabuf", "misc/udmabuf", ABSENT))
+			return;
 		if (is_installed("udmabuf", path)) {
 			check("udmabuf", ABSENT, "the module is not loaded");
 			mend("%smodprobe udmabuf", sudo);
 		} else {
-			check("udmabuf", ABSENT, "this kernel has none (CONFIG_UDMABUF)");
+			check("udmabuf", ABSENT, "this kernel has none (CONFIG_UDMABUF, as in Debian's 6.12)");
+			mend_kernel();
 		}
 		return;
 	}
@@ -381,6 +479,23 @@ static void check_memfd(void)
 		close(fd);
 }
 
+/* What has libion take more than memfds. */
+static void mend_backend(void)
+{
+	if (wanted_backend())
+		mend("unset ION_BACKEND");
+	else
+		mend_as(is_loaded("ion") ? "/dev/ion" : "ion");
+}
+
+static bool uses_memfd(void)
+{
+	const char *name;
+	char why[WHY];
+
+	return !used_backend(&name, why) && !strcmp(name, "memfd");
+}
+
 /* Only a dma-buf knows. */
 static void check_sync_file(void)
 {
@@ -395,11 +510,15 @@ static void check_sync_file(void)
 		return;
 	}
 	fd = ion_buffer_fd(buffer);
-	if (!ioctl(fd, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &export)) {
+	if (uses_memfd()) {
+		check("sync_file", ABSENT, "not known without a dma-buf");
+		mend_backend();
+	} else if (!ioctl(fd, DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &export)) {
 		check("sync_file", OK, "fences can leave buffers and come into them");
 		close(export.fd);
-	} else if (lseek(fd, 0, SEEK_END) >= 0 && errno == ENOTTY) {
-		check("sync_file", ABSENT, "no fences (Linux 6.0 and CONFIG_SYNC_FILE, and a dma-buf)");
+	} else if (errno == ENOTTY) {
+		check("sync_file", ABSENT, "no fences (Linux 6.0 and CONFIG_SYNC_FILE, as in Debian's 6.12)");
+		mend_kernel();
 	} else {
 		check("sync_file", ABSENT, "%s", strerror(errno));
 	}
@@ -410,14 +529,23 @@ static void check_debugfs(void)
 {
 	struct stat st;
 
-	if (!stat(DEBUGFS, &st) && exists(DEBUGFS "/dma_buf"))
+	if (!stat(DEBUGFS, &st) && exists(DEBUGFS "/dma_buf")) {
 		check("debugfs", OK, "%s can be read", DEBUGFS);
-	else if (!stat(DEBUGFS, &st) && access(DEBUGFS, R_OK | X_OK))
+	} else if (!stat(DEBUGFS, &st) && access(DEBUGFS, R_OK | X_OK)) {
 		check("debugfs", ABSENT, "%s: for root alone, who sees in \"ls\" and \"top\" what drivers hold", DEBUGFS);
-	else {
+		mend("%sionctl doctor", sudo);
+	} else {
 		check("debugfs", ABSENT, "%s is not mounted: \"top\" needs it, \"ls\" and \"heaps\" use it", DEBUGFS);
 		mend("%smount -t debugfs none %s", sudo, DEBUGFS);
 	}
+}
+
+/* /etc/default/grub is a shell's file: what is added last counts. */
+static void mend_command_line(const char *parameter)
+{
+	if (exists("/etc/default/grub") && exists("/usr/sbin/update-grub"))
+		mend("echo 'GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX %s\"' | %stee -a /etc/default/grub && %supdate-grub",
+		     parameter, sudo, sudo);
 }
 
 static void check_cma(void)
@@ -433,13 +561,15 @@ static void check_cma(void)
 	free(line);
 	if (file)
 		fclose(file);
-	if (total)
+	if (total) {
 		check("CMA", OK, "%lu MiB for large contiguous buffers",
 		      total >> 10);
-	else if (has_config("CONFIG_DMA_CMA"))
-		check("CMA", ABSENT, "none: cma=64M on the kernel's command line keeps some for contiguous buffers");
-	else
-		check("CMA", ABSENT, "none (CONFIG_DMA_CMA): contiguous buffers have up to 4 MiB");
+	} else if (has_config("CONFIG_DMA_CMA")) {
+		check("CMA", ABSENT, "none: cma=64M on the kernel's command line keeps some for contiguous buffers, from the next boot on");
+		mend_command_line("cma=64M");
+	} else {
+		check("CMA", ABSENT, "none, which only a kernel built with CONFIG_DMA_CMA has: contiguous buffers have up to 4 MiB");
+	}
 }
 
 /* ---- which of all that libion takes */
@@ -462,48 +592,54 @@ static void check_user(void)
 	      *text ? ", in the groups " : "", text);
 }
 
+static void check_backend(const char *name, const char *chosen)
+{
+	char what[48], why[WHY];
+	const char *use = "";
+	int ret = ion_probe_backend(name, why, sizeof(why));
+
+	if (chosen && !strcmp(chosen, name))
+		use = wanted_backend() ?
+		      "; libion uses this one, which ION_BACKEND names" :
+		      "; libion uses this one";
+	snprintf(what, sizeof(what), "libion: %s", name);
+	check(what, ret ? ABSENT : OK, "%s%s", why, use);
+}
+
 static const char *check_backends(void)
 {
 	const char *name, *chosen;
-	char what[48], why[WHY], none[WHY];
-	int ret;
+	char none[WHY];
 
 	used_backend(&chosen, none);
-	for (int i = 0; (name = ion_backend_name(i)); i++) {
-		ret = ion_probe_backend(name, why, sizeof(why));
-		snprintf(what, sizeof(what), "libion: %s", name);
-		check(what, ret ? ABSENT : OK, "%s%s", why,
-		      chosen && !strcmp(chosen, name) ? "; libion uses this one" : "");
-	}
-	if (!chosen)
+	for (int i = 0; (name = ion_backend_name(i)); i++)
+		check_backend(name, chosen);
+	if (!chosen) {
 		check("libion", MISSING, "%s", none);
-	else if (!strcmp(chosen, "memfd"))
-		check("libion", MISSING, wanted_backend() ?
-		      "ION_BACKEND=memfd has it use memfds, which no driver takes" :
-		      "it has only memfds here, which no driver takes: load ion.ko");
-	else
-		return chosen;
-	if (wanted_backend())
-		mend("unset ION_BACKEND");
+		if (wanted_backend())
+			mend("unset ION_BACKEND");
+	} else if (!strcmp(chosen, "memfd")) {
+		if (wanted_backend())
+			check("libion", MISSING, "ION_BACKEND=memfd has it use memfds, which no driver takes");
+		else
+			check("libion", MISSING, "it has only memfds here, which no driver takes%s",
+			      is_loaded("ion") ? "" : ": load ion.ko");
+		mend_backend();
+	}
 	return chosen;
 }
 
 static void check_kernel(void)
 {
-	int major = 0, minor = 0;
-
 	uname(&kernel);
 	if (sscanf(kernel.release, "%d.%d", &major, &minor) == 2 &&
-	    (major > 6 || (major == 6 && minor >= 1)))
+	    (major > 6 || (major == 6 && minor >= 1))) {
 		check("kernel", OK, "Linux %s %s", kernel.release,
 		      kernel.machine);
-	else
+	} else {
 		check("kernel", MISSING, "Linux %s: the modules need 6.1 or newer", kernel.release);
-}
-
-static const char *text_of(json_object *check, const char *key)
-{
-	return json_object_get_string(json_object_object_get(check, key));
+		mend_kernel();
+	}
 }
 
 static int widest(void)
@@ -520,7 +656,20 @@ static int widest(void)
 	return most;
 }
 
-static void put_check(json_object *check, int width)
+/* One command may mend more than one thing. */
+static bool was_told(size_t index, const char *fix)
+{
+	for (size_t i = 0; i < index; i++) {
+		json_object *check = json_object_array_get_idx(checks, i);
+		const char *other = text_of(check, "fix");
+
+		if (other && !strcmp(other, fix))
+			return true;
+	}
+	return false;
+}
+
+static void put_check(size_t index, int width)
 {
 	static const struct {
 		const char *name;
@@ -528,9 +677,9 @@ static void put_check(json_object *check, int width)
 	} states[] = {
 		{ "ok", GREEN }, { "absent", YELLOW }, { "missing", RED },
 	};
+	json_object *check = json_object_array_get_idx(checks, index);
 	const char *state = text_of(check, "state");
 	const char *fix = text_of(check, "fix");
-	static const char *last_fix = "";
 	int s = 0;
 
 	while (strcmp(states[s].name, state))
@@ -540,9 +689,8 @@ static void put_check(json_object *check, int width)
 	printf("%*s  ", width > 0 ? width : 0, "");
 	put_text(stdout, text_of(check, "text"));
 	putchar('\n');
-	if (!fix || !strcmp(fix, last_fix))
+	if (!fix || was_told(index, fix))
 		return;
-	last_fix = fix;
 	printf("%9s%s", "", colour(BOLD));
 	put_text(stdout, fix);
 	printf("%s\n", colour(PLAIN));
@@ -552,7 +700,6 @@ static int run_doctor(void)
 {
 	json_object *answer;
 	const char *backend;
-	bool ion, vion;
 	int width;
 
 	if (!geteuid())
@@ -560,12 +707,12 @@ static int run_doctor(void)
 	checks = json_object_new_array();
 	check_kernel();
 	check_user();
-	check_headers(!exists("/sys/module/ion"));
-	ion = check_module("ion");
-	vion = check_module("vion");
-	check_signing(ion && vion);
-	check_node("/dev/ion", MISSING);
-	check_node("/dev/vion_dev", MISSING);
+	check_headers();
+	check_module("ion");
+	check_module("vion");
+	check_signing();
+	check_our_node("/dev/ion", "misc/ion", R_OK);
+	check_our_node("/dev/vion_dev", "misc/vion_dev", R_OK | W_OK);
 	check_dma_heaps();
 	check_udmabuf();
 	check_memfd();
@@ -589,7 +736,7 @@ static int run_doctor(void)
 	} else {
 		width = widest();
 		for (size_t i = 0; i < json_object_array_length(checks); i++)
-			put_check(json_object_array_get_idx(checks, i), width);
+			put_check(i, width);
 		json_object_put(checks);
 	}
 	return any_missing ? EXIT_NO : EXIT_FINE;

@@ -175,10 +175,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num == 0) {
-			args.size = size_argument(state, "SIZE", arg);
-			if (!args.size || args.size > SIZE_MAX)
-				argp_error(state, "there are no buffers of %s",
-					   arg);
+			args.size = buffer_size_argument(state, arg);
 			return 0;
 		}
 		args.command = state->argv + state->next - 1;

@@ -18,27 +18,38 @@ _ionctl_options() {
 		grep -oE -- '--[a-z]+'
 }
 
-# _ionctl_words COMMAND: whether there are words after that, without options
+# _ionctl_valued COMMAND: those of its options that the next word is a value of
+_ionctl_valued() {
+	ionctl "$1" --help 2> /dev/null |
+		sed -nE 's/^ +(-.), (--[a-z]+)=.*/\1\n\2/p'
+}
+
+# _ionctl_words VALUED...: whether there are words after the command, but for
+# options and their values
 _ionctl_words() {
-	local word n=0
+	local word before=ionctl
 	for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
-		[[ $word == -* ]] || n=$((n + 1))
+		[ "$word" != = ] || continue
+		[[ $word == -* || " $* " == *" $before "* ]] || return 0
+		before=$word
 	done
-	[ $n -gt 0 ]
+	return 1
 }
 
 _ionctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
-	local command=${COMP_WORDS[1]} words=
+	local command=${COMP_WORDS[1]} words='' valued=()
 
 	COMPREPLY=()
 	# "--heap=NAME" comes as three words.
 	[ "$word" != = ] || word=
 	[ "$before" != = ] || before=${COMP_WORDS[COMP_CWORD-2]}
+	mapfile -t valued < <(_ionctl_valued "$command")
 	case $command:$before in
 	*:ionctl)
 		words="$(ionctl --help 2> /dev/null |
-			sed -n 's/^  \([a-z]*\) .*/\1/p') --help --version" ;;
+			sed -n 's/^  \([a-z]*\) .*/\1/p')"
+		words+=' --help --usage --version' ;;
 	alloc:--heap | alloc:-H) words=$(_ionctl_heaps) ;;
 	fill:--file | fill:-f)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
@@ -46,13 +57,15 @@ _ionctl() {
 	alloc:--)
 		mapfile -t COMPREPLY < <(compgen -c -- "$word")
 		return ;;
-	*:--offset | *:--length | *:--name | *:--count) ;;
 	*)
-		case $command:$word in
-		*:-*) words=$(_ionctl_options "$command") ;;
-		dump:* | fill:* | cmp:* | share:*)
-			_ionctl_words || words=$(_ionctl_buffers) ;;
-		esac ;;
+		if [[ " ${valued[*]} " == *" $before "* ]]; then
+			:
+		elif [[ $word == -* ]]; then
+			words=$(_ionctl_options "$command")
+		elif [[ $command =~ ^(dump|fill|cmp|share)$ ]] &&
+			! _ionctl_words "${valued[@]}"; then
+			words=$(_ionctl_buffers)
+		fi ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

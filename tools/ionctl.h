@@ -89,6 +89,11 @@ int parse_size(const char *text, uint64_t *size);
 uint64_t size_argument(struct argp_state *state, const char *what,
 		       const char *text);
 
+/**
+ * buffer_size_argument() - size_argument() for the SIZE of a buffer
+ */
+uint64_t buffer_size_argument(struct argp_state *state, const char *text);
+
 /* Room for why there is no backend. */
 #define WHY 256
 

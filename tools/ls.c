@@ -341,8 +341,9 @@ static void add_clients(void)
 /*
  * A line of bufinfo: size, flags, mode, count, exporter, inode number, name.
  * The numbers are at least so long that no name can have such a line in it.
+ * Return: the buffer, or NULL if it is another line.
  */
-static void add_line(char *line)
+static json_object *add_line(char *line)
 {
 	unsigned long long size, inode;
 	json_object *buffer;
@@ -354,17 +355,37 @@ static void add_line(char *line)
 		   exporter, &inode, &name) != 3 || !name ||
 	    digits[0] < 8 || digits[1] < 17 || digits[2] < 26 ||
 	    digits[3] < 35)
-		return;
+		return NULL;
 	buffer = buffer_of(inode);
 	set_number(buffer, "size", size);
 	set_text(buffer, "exporter", exporter);
 	if (strcmp(line + name, "<none>") &&
 	    !json_object_object_get(buffer, "name"))
 		set_text(buffer, "name", line + name);
+	return buffer;
 }
 
+static void add_devices(json_object *buffer, json_object *devices)
+{
+	for (size_t i = 0; devices && i < json_object_array_length(devices);
+	     i++) {
+		json_object *holder = json_object_new_object();
+
+		json_object_object_add(holder, "device", json_object_get(
+			json_object_array_get_idx(devices, i)));
+		add_holder(buffer, holder);
+	}
+	json_object_put(devices);
+}
+
+/*
+ * Below the line of a buffer are those of its fences, and then the devices that
+ * have it attached. Its name may have such lines in it, too; the last ones are
+ * the kernel's.
+ */
 static void add_bufinfo(void)
 {
+	json_object *buffer = NULL, *devices = NULL, *next;
 	FILE *file = fopen(BUFINFO, "re");
 	char *line = NULL;
 	size_t room = 0;
@@ -373,8 +394,19 @@ static void add_bufinfo(void)
 		return;
 	while (getline(&line, &room, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		add_line(line);
+		next = add_line(line);
+		if (next) {
+			add_devices(buffer, devices);
+			buffer = next;
+			devices = NULL;
+		} else if (buffer && !strcmp(line, "\tAttached Devices:")) {
+			json_object_put(devices);
+			devices = json_object_new_array();
+		} else if (devices && *line == '\t') {
+			json_object_array_add(devices, json_text(line + 1));
+		}
 	}
+	add_devices(buffer, devices);
 	free(line);
 	fclose(file);
 }
@@ -398,7 +430,13 @@ static void add_summary(json_object *buffer)
 		return;
 	for (size_t i = 0; i < json_object_array_length(holders); i++) {
 		holder = json_object_array_get_idx(holders, i);
-		fprintf(file, "%s%s", i ? ", " : "", text_of(holder, "comm"));
+		fputs(i ? ", " : "", file);
+		value = text_of(holder, "device");
+		if (value)
+			fprintf(file, "device %s", value);
+		value = text_of(holder, "comm");
+		if (value)
+			fputs(value, file);
 		value = text_of(holder, "pid");
 		if (value)
 			fprintf(file, " %s", value);
@@ -472,7 +510,7 @@ static const struct argp_option options[] = { JSON_OPTION, { 0 } };
 
 static const struct argp argp = {
 	options, json_only, NULL,
-	"List every dma-buf that you may see, and who holds it: PID:FD is a descriptor, \"map\" a mapping, \"handle\" a handle of /dev/ion (which debugfs tells, to root).",
+	"List every dma-buf that you may see, and who holds it: PID:FD is a descriptor, \"map\" a mapping, \"handle\" a handle of /dev/ion, \"device\" one that it is attached to (which debugfs tells, to root).",
 	NULL, NULL, NULL
 };
 

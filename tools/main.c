@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ionctl.h"
 #include "output.h"
@@ -98,6 +99,16 @@ uint64_t size_argument(struct argp_state *state, const char *what,
 	return size;
 }
 
+/* A buffer has whole pages, and not as many as there is no number for. */
+uint64_t buffer_size_argument(struct argp_state *state, const char *text)
+{
+	uint64_t size = size_argument(state, "SIZE", text);
+
+	if (!size || size > SIZE_MAX - sysconf(_SC_PAGESIZE) + 1)
+		argp_error(state, "there are no buffers of %s", text);
+	return size;
+}
+
 error_t json_only(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
@@ -114,7 +125,13 @@ error_t json_only(int key, char *arg, struct argp_state *state)
 
 static void usage(FILE *file)
 {
-	fputs("Usage: ionctl COMMAND [OPTION...] [ARGUMENT...]\n\n", file);
+	fputs("Usage: ionctl COMMAND [OPTION...] [ARGUMENT...]\n", file);
+}
+
+static void overview(FILE *file)
+{
+	usage(file);
+	fputc('\n', file);
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(file, "  %-8s %s\n", commands[i]->name,
 			commands[i]->what);
@@ -130,6 +147,20 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
+/* Those that every command knows. Return: whether it is one. */
+static bool option(const char *arg)
+{
+	if (!strcmp(arg, "--help") || !strcmp(arg, "-?"))
+		overview(stdout);
+	else if (!strcmp(arg, "--usage"))
+		usage(stdout);
+	else if (!strcmp(arg, "--version") || !strcmp(arg, "-V"))
+		puts(argp_program_version);
+	else
+		return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
@@ -137,17 +168,11 @@ int main(int argc, char **argv)
 
 	argp_err_exit_status = EXIT_USAGE;
 	if (argc < 2) {
-		usage(stderr);
+		overview(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		usage(stdout);
+	if (option(argv[1]))
 		return finish_output(EXIT_FINE);
-	}
-	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
-		puts(argp_program_version);
-		return finish_output(EXIT_FINE);
-	}
 	command = find(argv[1]);
 	if (!command) {
 		fail(0, "no such command: %s (--help lists them)", argv[1]);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Usage: holder fd|map|handle|driver|thread|lines
+ * Usage: holder fd|map|handle|driver|device|thread|lines
  *
  * Holds a buffer in that way, prints its inode number and pauses: by its
- * descriptor, by a mapping alone, by a handle alone, by vion alone, where the
- * first thread has ended, or by a handle as a process whose name has lines like
- * those that tell of it.
+ * descriptor, by a mapping alone, by a handle alone, by vion alone, by the
+ * device of device_test.h, where the first thread has ended, or by a handle as a
+ * process whose name has lines like those that tell of it.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -19,6 +19,8 @@
 
 #include <ion/ion.h>
 #include <linux/vion.h>
+
+#include "../kernel/device_test.h"
 
 #define SIZE 8192
 
@@ -49,6 +51,9 @@ static int hold(int client, const char *how)
 	}
 	if (!strcmp(how, "driver") &&
 	    ioctl(open("/dev/vion_dev", O_RDWR), VION_REGISTER_ION, &fd))
+		return 1;
+	if (!strcmp(how, "device") &&
+	    ioctl(open("/dev/ion_device", O_RDWR), DEVICE_HOLD, fd))
 		return 1;
 	if (strcmp(how, "fd") && strcmp(how, "thread"))
 		close(fd);
