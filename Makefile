@@ -151,7 +151,8 @@ $(B)/tests/holder: tests/programs/holder.c $(B)/lib/libion.a
 $(B)/tests/fuzz: $(wildcard tests/fuzz/*)
 
 # With the parts of that example.
-$(B)/tests/frames: $(addprefix examples/camera/,common.c capture.c screen.c)
+$(B)/tests/frames: $(addprefix examples/camera/,common.c capture.c screen.c \
+	pipeline.c)
 $(B)/tests/frames: CPPFLAGS += $(shell pkg-config --cflags libdrm)
 $(B)/tests/frames: LDLIBS := $(LIBDRM)
 

@@ -95,7 +95,7 @@ static struct cost run(const char *size, int frames, const char *way,
 static void measure_way(const char *test, const char *who, size_t bytes,
 			const char *size, const char *way, const char *screen)
 {
-	const int few = 10, many = 50;
+	const int few = 10, many = 210;
 	struct cost first, second;
 
 	progress(test, who, bytes);

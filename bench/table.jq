@@ -101,7 +101,7 @@ def camera_growth($kernel):
 	[of("no screen"; "shared")] | sort_by(.size)
 	| select(length > 0) | .[0] as $first | .[-1]
 	| row($kernel; "camera, no screen, program"; .size; .own;
-	      "of 640x480"; $first.own; 0.8);
+	      "of 640x480"; $first.own; 0.95);
 
 def many($kernel):
 	. as $all | of("many"; "ion") | . as $ion

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * Frames from a camera (vivid) through vion to a screen (cirrus), all in our
- * buffers, by the parts of examples/camera. A frame moves, so that half of one
- * and half of another is seen; it bears the number that the camera gave it. What
- * is on the screen is read from the screen's own memory.
+ * buffers, by examples/camera, which this watches. A frame moves, so that half of
+ * one and half of another is seen; it bears the number that the camera gave it.
+ * What is on the screen is read from the screen's own memory.
  *
  * Run with --display --append iomem=relaxed --modprobe vgem --modprobe
  * 'vivid n_devs=1 node_types=1'.
@@ -14,37 +14,37 @@
 #include <drm_fourcc.h>
 #include <ion/buffer.h>
 
-#include "../examples/camera/camera.h"
+#include "../examples/camera/pipeline.h"
 #include "exporters.h"
 
-#define SLOTS 4
 #define WIDTH 640
 #define HEIGHT 480
-/* vion's letters, and where the number is. */
+#define SIZE (WIDTH * HEIGHT * 4UL)
+#define STRIDE (WIDTH * 4UL)
+#define FRAMES 300
+/* vion's letters, and where the example has the number. */
 #define GLYPH_WIDTH 8
 #define GLYPH_HEIGHT 16
 #define DIGITS 6
-#define X 32
+#define X (16 + 29 * GLYPH_WIDTH)
 #define Y 16
+/* No byte of a frame. */
+#define OLD 0xa5
 
 static const struct format xr24 = {
 	"XR24", DRM_FORMAT_XRGB8888, V4L2_PIX_FMT_XBGR32, 4
 };
 
-struct slot {
-	struct ion_buffer *buffer;
-	unsigned char *addr;
-	uint32_t framebuffer;
-};
-
 struct stage {
-	struct picture picture;
-	struct screen screen;
-	int vion;
+	struct pipeline pipeline;
 	const unsigned char *memory;	/* the screen's */
 	unsigned char *seen;		/* a copy of it */
-	struct slot slots[SLOTS];
 	unsigned char digits[10][GLYPH_HEIGHT][GLYPH_WIDTH * 4];
+	unsigned int again;		/* numbers, as the one before */
+	bool was_again;
+	int vgem;
+	__u32 gates[SLOTS];
+	pid_t impatient;
 };
 
 static bool is_cirrus(const char *device)
@@ -83,39 +83,26 @@ static const unsigned char *map_screen_memory(size_t size)
 	return addr;
 }
 
-static void open_slot(struct stage *stage, struct slot *slot)
-{
-	void *addr;
-
-	expect(ion_buffer_create(stage->picture.size, NULL, CACHED,
-				 &slot->buffer), 0);
-	expect(ion_buffer_map(slot->buffer, PROT_READ | PROT_WRITE, &addr), 0);
-	slot->addr = addr;
-	expect(screen_import(&stage->screen, ion_buffer_fd(slot->buffer),
-			     &stage->picture, &slot->framebuffer), 0);
-}
-
 /* Returns its id. */
 static __u64 submit(struct stage *stage, struct slot *slot,
 		    struct vion_job *job)
 {
-	int fd = ion_buffer_fd(slot->buffer);
+	const int vion = stage->pipeline.vion;
 
-	expect(request(stage->vion, VION_REGISTER_ION, &fd), 0);
-	expect(request(stage->vion, VION_SUBMIT, job), 0);
+	expect(request(vion, VION_REGISTER_ION, &slot->dmabuf), 0);
+	expect(request(vion, VION_SUBMIT, job), 0);
 	return job->id;
 }
 
 static __u64 submit_stamp(struct stage *stage, struct slot *slot,
 			  const char *text)
 {
-	const struct picture *p = &stage->picture;
 	struct vion_job job = {
 		.type = VION_JOB_STAMP,
 		.stamp = {
-			.width = p->width, .height = p->height,
-			.stride = p->stride, .format = p->format->drm,
-			.x = X, .y = Y, .foreground = 0xffffff,
+			.width = WIDTH, .height = HEIGHT, .stride = STRIDE,
+			.format = xr24.drm, .x = X, .y = Y,
+			.foreground = 0xffffff,
 		},
 	};
 
@@ -126,8 +113,7 @@ static __u64 submit_stamp(struct stage *stage, struct slot *slot,
 static __u64 submit_checksum(struct stage *stage, struct slot *slot)
 {
 	struct vion_job job = {
-		.type = VION_JOB_CRC32,
-		.crc32.len = stage->picture.size,
+		.type = VION_JOB_CRC32, .crc32.len = SIZE,
 	};
 
 	return submit(stage, slot, &job);
@@ -139,25 +125,23 @@ static void wait_for_all(struct slot *slot)
 	expect(ion_buffer_wait(slot->buffer, ION_WRITE, 60000), 0);
 }
 
-static const unsigned char *glyph_line(const struct stage *stage,
-				       const unsigned char *frame,
+static const unsigned char *glyph_line(const unsigned char *frame,
 				       unsigned int n, unsigned int line)
 {
-	return frame + (Y + line) * stage->picture.stride +
-	       (X + n * GLYPH_WIDTH) * 4;
+	return frame + (Y + line) * STRIDE + (X + n * GLYPH_WIDTH) * 4;
 }
 
 /* What a digit looks like: as vion writes it. */
 static void learn_digits(struct stage *stage)
 {
-	struct slot *slot = &stage->slots[0];
+	struct slot *slot = &stage->pipeline.slots[0];
 
 	submit_stamp(stage, slot, "0123456789");
 	wait_for_all(slot);
 	for (int n = 0; n < 10; n++)
 		for (int line = 0; line < GLYPH_HEIGHT; line++)
 			memcpy(stage->digits[n][line],
-			       glyph_line(stage, slot->addr, n, line),
+			       glyph_line(slot->addr, n, line),
 			       sizeof(stage->digits[n][line]));
 	for (int n = 0; n < 10; n++)
 		for (int m = 0; m < n; m++)
@@ -168,38 +152,39 @@ static void learn_digits(struct stage *stage)
 
 static void open_stage(struct stage *stage)
 {
+	struct pipeline *p = &stage->pipeline;
+
 	memset(stage, 0, sizeof(*stage));
-	stage->picture = (struct picture) {
+	p->picture = (struct picture) {
 		.format = &xr24, .width = WIDTH, .height = HEIGHT,
-		.stride = WIDTH * 4, .size = WIDTH * HEIGHT * 4,
 	};
-	stage->vion = open_vion();
-	expect(screen_open(&stage->screen, NULL, &stage->picture), 0);
-	stage->memory = map_screen_memory(stage->picture.size);
-	stage->seen = malloc(stage->picture.size);
+	sigaddset(&p->signals, SIGINT);
+	expect(pipeline_open(p), 0);
+	expect(p->picture.stride, STRIDE);
+	expect(p->picture.size, SIZE);
 	for (int i = 0; i < SLOTS; i++)
-		open_slot(stage, &stage->slots[i]);
+		expect(ion_buffer_map(p->slots[i].buffer,
+				      PROT_READ | PROT_WRITE,
+				      &p->slots[i].addr), 0);
+	stage->memory = map_screen_memory(SIZE);
+	stage->seen = malloc(SIZE);
+	stage->vgem = open_vgem();
 	learn_digits(stage);
 }
 
 static void close_stage(struct stage *stage)
 {
-	screen_restore(&stage->screen);
-	for (int i = 0; i < SLOTS; i++) {
-		screen_remove(&stage->screen, stage->slots[i].framebuffer);
-		ion_buffer_close(stage->slots[i].buffer);
-	}
-	screen_close(&stage->screen);
-	munmap((void *)stage->memory, stage->picture.size);
+	pipeline_close(&stage->pipeline);
+	munmap((void *)stage->memory, SIZE);
 	free(stage->seen);
-	close(stage->vion);
+	close(stage->vgem);
 }
 
 static bool is_digit(struct stage *stage, const unsigned char *frame,
 		     unsigned int n, unsigned int digit)
 {
 	for (int line = 0; line < GLYPH_HEIGHT; line++)
-		if (memcmp(glyph_line(stage, frame, n, line),
+		if (memcmp(glyph_line(frame, n, line),
 			   stage->digits[digit][line],
 			   sizeof(stage->digits[digit][line])))
 			return false;
@@ -224,15 +209,16 @@ static unsigned int read_number(struct stage *stage,
 	return number;
 }
 
-/* Below the number all lines of the bars are the same. */
-static void expect_not_torn(struct stage *stage, const unsigned char *frame)
+/* But for the line of text all lines of the bars are the same. */
+static void expect_not_torn(const unsigned char *frame)
 {
-	const size_t stride = stage->picture.stride;
-	const unsigned char *first = frame + (Y + GLYPH_HEIGHT) * stride;
+	const unsigned char *first = frame + (Y + GLYPH_HEIGHT) * STRIDE;
 
-	for (unsigned int y = Y + GLYPH_HEIGHT + 1; y < HEIGHT; y++)
-		if (memcmp(frame + y * stride, first, stride))
-			fail_msg("torn before line %u", y);
+	for (unsigned int y = 0; y < HEIGHT; y++)
+		if ((y < Y || y >= Y + GLYPH_HEIGHT) &&
+		    memcmp(frame + y * STRIDE, first, STRIDE))
+			fail_msg("torn: line %u is another than below the text",
+				 y);
 }
 
 /* As zlib's. */
@@ -253,185 +239,231 @@ static __u32 checksum(const unsigned char *data, size_t len)
 }
 
 /* What the program sees when the jobs are done is what the kernel saw. */
-static void expect_frame(struct stage *stage, struct slot *slot,
-			 unsigned int number, __u64 id)
+static void expect_frame(struct stage *stage, struct slot *slot)
 {
-	struct vion_result result = { .id = id };
+	const int vion = stage->pipeline.vion;
+	struct vion_result result = { .id = submit_checksum(stage, slot) };
 
 	wait_for_all(slot);
-	expect(request(stage->vion, VION_RESULT, &result), 0);
+	expect(request(vion, VION_RESULT, &result), 0);
 	expect(result.status, 0);
 	expect(ion_buffer_begin(slot->buffer, ION_READ, 0, 0), 0);
-	expect(checksum(slot->addr, stage->picture.size), result.crc32);
-	expect(read_number(stage, slot->addr), number);
-	expect_not_torn(stage, slot->addr);
+	expect(checksum(slot->addr, SIZE), result.crc32);
+	expect(read_number(stage, slot->addr), slot->frame.sequence);
+	expect_not_torn(slot->addr);
+	expect(!memchr(slot->addr, OLD, SIZE), true);
 	expect(ion_buffer_end(slot->buffer, ION_READ, 0, 0), 0);
-}
-
-static void wait_for_flip(struct stage *stage)
-{
-	struct pollfd screen = { .fd = stage->screen.fd, .events = POLLIN };
-	int64_t time;
-
-	expect(sys(poll(&screen, 1, 60000)), 1);
-	expect(screen_flipped(&stage->screen, &time), 0);
 }
 
 /* The screen has that frame, all of it. */
 static void expect_on_screen(struct stage *stage, struct slot *slot)
 {
-	const size_t size = stage->picture.size;
+	const unsigned char *wanted = slot->addr;
 
-	memcpy(stage->seen, stage->memory, size);
-	if (!memcmp(stage->seen, slot->addr, size))
+	memcpy(stage->seen, stage->memory, SIZE);
+	if (!memcmp(stage->seen, wanted, SIZE))
 		return;
-	for (size_t i = 0; i < size; i++)
-		expect_byte(i, size, stage->seen[i], slot->addr[i]);
+	for (size_t i = 0; i < SIZE; i++)
+		expect_byte(i, SIZE, stage->seen[i], wanted[i]);
 }
 
-static struct slot *dequeue(struct stage *stage, int camera,
-			    struct frame *frame)
+static void fill_frame(struct slot *slot, int value)
 {
-	struct pollfd poll_camera = { .fd = camera, .events = POLLIN };
-
-	expect(sys(poll(&poll_camera, 1, 60000)), 1);
-	expect(capture_dequeue(camera, V4L2_MEMORY_DMABUF, frame), 0);
-	return &stage->slots[frame->index];
-}
-
-static void give_to_camera(struct stage *stage, int camera, struct slot *slot)
-{
-	expect(capture_queue(camera, slot - stage->slots,
-			     ion_buffer_fd(slot->buffer)), 0);
+	expect(ion_buffer_begin(slot->buffer, ION_WRITE, 0, 0), 0);
+	memset(slot->addr, value, SIZE);
+	expect(ion_buffer_end(slot->buffer, ION_WRITE, 0, 0), 0);
 }
 
 /*
- * The screen is asked for the frame while vion has yet to write and to read it:
- * it is to come whole, which is when the fences say so.
+ * When vivid takes longer than half of a frame's time it is early for the next one,
+ * and rounds to the same number; the one after that then has another.
  */
-static void pass_on(struct stage *stage, struct slot *slot,
-		    unsigned int number, bool first)
+static void expect_after(struct stage *stage, unsigned int last,
+			 unsigned int number)
 {
-	char text[16];
-	__u64 id;
+	bool again = number == last;
 
-	snprintf(text, sizeof(text), "%0*u", DIGITS, number);
-	submit_stamp(stage, slot, text);
-	id = submit_checksum(stage, slot);
-	if (first)
-		expect(screen_show(&stage->screen, slot->framebuffer), 0);
-	else
-		expect(screen_flip(&stage->screen, slot->framebuffer), 0);
-	expect_frame(stage, slot, number, id);
-	if (!first)
-		wait_for_flip(stage);
+	if (number < last || (again && stage->was_again))
+		fail_msg("%u after %u%s", number, last,
+			 stage->was_again ? " for the second time" : "");
+	stage->was_again = again;
+	stage->again += again;
+}
+
+/* Every frame that is on the screen, when it is there. */
+static void watch_frame(struct pipeline *p, struct slot *slot)
+{
+	struct stage *stage = (struct stage *)p;
+	struct slot *before = p->shown;
+
 	expect_on_screen(stage, slot);
-}
-
-static int open_moving_camera(struct stage *stage)
-{
-	unsigned int count = SLOTS;
-	int camera = capture_open(NULL, &stage->picture);
-
-	expect_ok(camera);
-	capture_choose(camera, "Horizontal Movement", "Move Right Fast");
-	expect(stage->picture.size, WIDTH * HEIGHT * 4);
-	expect(capture_request_buffers(camera, V4L2_MEMORY_DMABUF, &count), 0);
-	for (int i = 0; i < SLOTS; i++)
-		give_to_camera(stage, camera, &stage->slots[i]);
-	expect(capture_start(camera), 0);
-	return camera;
-}
-
-/* The debug kernel takes its time. */
-static unsigned int frames_to_come(void)
-{
-	return access("/sys/kernel/debug/kmemleak", F_OK) ? 300 : 60;
+	expect_frame(stage, slot);
+	if (!before)
+		return;
+	expect_after(stage, before->frame.sequence, slot->frame.sequence);
+	/* That was another: the bars have moved. */
+	expect(!memcmp(slot->addr, before->addr, Y * STRIDE), false);
+	/* The camera has it next, and is to fill all of it. */
+	fill_frame(before, OLD);
 }
 
 static void every_frame_once_and_whole(void **state)
 {
-	unsigned int frames = frames_to_come(), last = 0;
-	unsigned int skipped = 0, again = 0, same = 0;
-	struct slot *before = NULL;
 	struct stage stage;
-	int camera;
+	struct pipeline *p = &stage.pipeline;
 
 	(void)state;
 	open_stage(&stage);
-	camera = open_moving_camera(&stage);
-	for (unsigned int n = 0; n < frames; n++) {
-		struct frame frame;
-		struct slot *slot = dequeue(&stage, camera, &frame);
-
-		if (n && frame.sequence < last)
-			fail_msg("frame %u: %u after %u", n, frame.sequence,
-				 last);
-		/* Another frame of the same number is vivid's, too. */
-		if (n && frame.sequence == last)
-			again++;
-		else if (n)
-			skipped += frame.sequence - last - 1;
-		last = frame.sequence;
-
-		pass_on(&stage, slot, frame.sequence, !before);
-		if (before) {
-			/* That was another: the bars have moved. */
-			same += !memcmp(slot->addr, before->addr,
-					Y * stage.picture.stride);
-			give_to_camera(&stage, camera, before);
-		}
-		before = slot;
-	}
-	expect(same, 0);
-	expect(capture_stop(camera), 0);
-	close(camera);
+	capture_choose(p->camera, "Horizontal Movement", "Move Right Fast");
+	for (int i = 0; i < SLOTS; i++)
+		fill_frame(&p->slots[i], OLD);
+	p->watch = watch_frame;
+	p->limit = FRAMES;
+	expect(pipeline_run(p), 0);
+	expect(p->done, FRAMES);
+	/* It counts from 0 on. */
+	expect(p->done + p->skipped - stage.again, p->number + 1);
 	close_stage(&stage);
-	sum_up(frames, "frames shown whole and in order");
-	sum_up(skipped, "frames skipped by the camera");
-	sum_up(again, "frames numbered by the camera as the one before");
+	sum_up(p->done, "frames shown whole and in order");
+	sum_up(p->skipped, "frames skipped by the camera");
+	sum_up(stage.again, "frames numbered by the camera as the one before");
 }
 
-static void fill_frame(struct stage *stage, struct slot *slot, int value)
+/* Somebody is at work on the buffer until the gate is opened. */
+static __u32 shut_gate(struct stage *stage, struct slot *slot, __u32 flags)
 {
-	expect(ion_buffer_begin(slot->buffer, ION_WRITE, 0, 0), 0);
-	memset(slot->addr, value, stage->picture.size);
-	expect(ion_buffer_end(slot->buffer, ION_WRITE, 0, 0), 0);
+	__u32 handle;
+
+	expect(import_into_vgem(stage->vgem, slot->dmabuf, &handle), 0);
+	return attach_fence(stage->vgem, handle, flags);
+}
+
+static void wait_for_flip(struct stage *stage)
+{
+	struct screen *screen = &stage->pipeline.screen;
+	struct pollfd flip = { .fd = screen->fd, .events = POLLIN };
+	int64_t time;
+
+	expect(sys(poll(&flip, 1, 60000)), 1);
+	expect(screen_flipped(screen, &time), 0);
+}
+
+static void flip_to(struct stage *stage, struct slot *slot)
+{
+	expect(screen_flip(&stage->pipeline.screen, slot->framebuffer), 0);
+}
+
+/* A flip does not come, and the screen still has what it had. */
+static void expect_no_flip(struct stage *stage, struct slot *slot)
+{
+	struct pollfd flip = {
+		.fd = stage->pipeline.screen.fd, .events = POLLIN,
+	};
+
+	/* If it did not wait it would be there by now. */
+	expect(sys(poll(&flip, 1, 300)), 0);
+	expect_on_screen(stage, slot);
+}
+
+static void show_two(struct stage *stage, struct slot *slots)
+{
+	fill_frame(&slots[0], 0x11);
+	fill_frame(&slots[1], 0x22);
+	expect(screen_show(&stage->pipeline.screen, slots[0].framebuffer), 0);
+	expect_on_screen(stage, &slots[0]);
 }
 
 /* A flip to what somebody still writes comes when that has been written. */
 static void screen_waits_for_a_fence(void **state)
 {
-	struct pollfd poll_screen = { .events = POLLIN };
-	struct vgem_attach attach = { .flags = VGEM_WRITE };
-	struct vgem_signal signal = { 0 };
 	struct stage stage;
-	int vgem = open_vgem();
+	struct slot *slots = stage.pipeline.slots;
+	__u32 gate;
 
 	(void)state;
 	open_stage(&stage);
-	poll_screen.fd = stage.screen.fd;
-	fill_frame(&stage, &stage.slots[0], 0x11);
-	fill_frame(&stage, &stage.slots[1], 0x22);
-	expect(screen_show(&stage.screen, stage.slots[0].framebuffer), 0);
-	expect_on_screen(&stage, &stage.slots[0]);
+	show_two(&stage, slots);
+	gate = shut_gate(&stage, &slots[1], VGEM_WRITE);
+	flip_to(&stage, &slots[1]);
+	expect_no_flip(&stage, &slots[0]);
 
-	expect(import_into_vgem(vgem, ion_buffer_fd(stage.slots[1].buffer),
-				&attach.handle), 0);
-	expect(request(vgem, VGEM_ATTACH, &attach), 0);
-	expect(screen_flip(&stage.screen, stage.slots[1].framebuffer), 0);
-	/* If it did not wait it would be there by now. */
-	expect(sys(poll(&poll_screen, 1, 300)), 0);
-	expect_on_screen(&stage, &stage.slots[0]);
-
-	memset(stage.slots[1].addr, 0x33, stage.picture.size);
-	signal.fence = attach.fence;
-	expect(request(vgem, VGEM_SIGNAL, &signal), 0);
+	memset(slots[1].addr, 0x33, SIZE);
+	expect(signal_fence(stage.vgem, gate), 0);
 	wait_for_flip(&stage);
-	expect_on_screen(&stage, &stage.slots[1]);
+	expect_on_screen(&stage, &slots[1]);
 	expect(stage.seen[0], 0x33);
 	close_stage(&stage);
-	close(vgem);
+}
+
+/* Here a reader holds up vion, but not the screen: that waits for vion. */
+static void screen_waits_for_vion(void **state)
+{
+	struct stage stage;
+	struct slot *slots = stage.pipeline.slots;
+	__u32 gate;
+
+	(void)state;
+	open_stage(&stage);
+	show_two(&stage, slots);
+	gate = shut_gate(&stage, &slots[1], 0);
+	flip_to(&stage, &slots[1]);
+	wait_for_flip(&stage);
+	flip_to(&stage, &slots[0]);
+	wait_for_flip(&stage);
+
+	submit_stamp(&stage, &slots[1], "012345");
+	flip_to(&stage, &slots[1]);
+	expect_no_flip(&stage, &slots[0]);
+
+	expect(signal_fence(stage.vgem, gate), 0);
+	wait_for_flip(&stage);
+	expect_on_screen(&stage, &slots[1]);
+	expect(read_number(&stage, stage.seen), 12345);
+	close_stage(&stage);
+}
+
+/*
+ * All that the screen could have next is held up. Then somebody asks for the end,
+ * and again and again.
+ */
+static void hold_up(struct pipeline *p, struct slot *slot)
+{
+	struct stage *stage = (struct stage *)p;
+	struct pollfd camera = { .fd = p->camera, .events = POLLIN };
+
+	(void)slot;
+	for (int i = 0; i < SLOTS; i++) {
+		wait_for_all(&p->slots[i]);
+		stage->gates[i] = shut_gate(stage, &p->slots[i], VGEM_WRITE);
+	}
+	if (!p->ready_count)
+		expect(sys(poll(&camera, 1, 60000)), 1);
+	stage->impatient = fork();
+	if (!stage->impatient) {
+		while (!kill(test_process, SIGINT))
+			poll(NULL, 0, 1);
+		_exit(0);
+	}
+	p->watch = NULL;
+}
+
+/* The first waits for what is under way, which would take ten seconds. */
+static void a_second_signal_gives_up(void **state)
+{
+	struct stage stage;
+	struct pipeline *p = &stage.pipeline;
+
+	(void)state;
+	open_stage(&stage);
+	sigprocmask(SIG_BLOCK, &p->signals, NULL);
+	p->watch = hold_up;
+	expect(pipeline_run(p), -1);
+	expect(p->done, 1);
+	for (int i = 0; i < SLOTS; i++)
+		expect(signal_fence(stage.vgem, stage.gates[i]), 0);
+	expect(sys(kill(stage.impatient, SIGKILL)), 0);
+	expect(sys(waitpid(stage.impatient, NULL, 0)), stage.impatient);
+	close_stage(&stage);
 }
 
 int main(void)
@@ -439,6 +471,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_frame_once_and_whole),
 		cmocka_unit_test(screen_waits_for_a_fence),
+		cmocka_unit_test(screen_waits_for_vion),
+		cmocka_unit_test(a_second_signal_gives_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

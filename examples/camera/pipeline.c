@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <ion/ion.h>
+#include <linux/sync_file.h>
 #include <linux/videodev2.h>
 #include <linux/vion.h>
 
@@ -57,6 +58,8 @@ static int open_slot(struct pipeline *p, struct slot *s)
 
 static void close_slot(struct pipeline *p, struct slot *s)
 {
+	if (s->fence >= 0)
+		close(s->fence);
 	if (s->framebuffer)
 		screen_remove(&p->screen, s->framebuffer);
 	if (s->buffer) {
@@ -79,11 +82,9 @@ static int open_slots(struct pipeline *p)
 		return -1;
 	}
 	p->target = p->picture;
-	for (int i = 0; i < SLOTS; i++) {
-		p->slots[i].place = FREE;
+	for (int i = 0; i < SLOTS; i++)
 		if (open_slot(p, &p->slots[i]))
 			return -1;
-	}
 	if (!p->copy)
 		return 0;
 	for (p->captured_count = 0; p->captured_count < count;
@@ -103,6 +104,11 @@ int pipeline_open(struct pipeline *p)
 	p->camera = -1;
 	p->vion = -1;
 	p->screen.fd = -1;
+	p->sequence = -1;
+	for (int i = 0; i < SLOTS; i++) {
+		p->slots[i].place = FREE;
+		p->slots[i].fence = -1;
+	}
 	p->stop = signalfd(-1, &p->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (p->stop < 0) {
 		failed("signalfd");
@@ -204,6 +210,7 @@ static int stamp(struct pipeline *p, struct slot *s)
 	const struct picture *target = &p->target;
 	struct vion_job job = {
 		.type = VION_JOB_STAMP,
+		.flags = VION_JOB_FENCE,
 		.stamp = {
 			.width = target->width, .height = target->height,
 			.stride = target->stride, .format = target->format->drm,
@@ -217,7 +224,7 @@ static int stamp(struct pipeline *p, struct slot *s)
 		return failed("VION_REGISTER_ION");
 	if (retry_ioctl(p->vion, VION_SUBMIT, &job))
 		return failed("VION_SUBMIT");
-	s->stamping = true;
+	s->fence = job.fence;
 	return 0;
 }
 
@@ -225,6 +232,7 @@ static int take_frame(struct pipeline *p)
 {
 	struct frame frame;
 	struct slot *s;
+	int32_t step;
 	int ret = capture_dequeue(p->camera, p->copy ? V4L2_MEMORY_MMAP :
 				  V4L2_MEMORY_DMABUF, &frame);
 
@@ -244,9 +252,11 @@ static int take_frame(struct pipeline *p)
 	s->place = READY;
 	p->ready[p->ready_count++] = s;
 
-	/* vivid may count its first frame twice. */
-	if (p->taken++ && frame.sequence > p->sequence)
-		p->skipped += frame.sequence - p->sequence - 1;
+	p->taken++;
+	/* vivid may give two the same number. */
+	step = frame.sequence - p->sequence;
+	if (step > 0)
+		p->skipped += step - 1;
 	p->sequence = frame.sequence;
 	return 0;
 }
@@ -259,50 +269,82 @@ static struct slot *take_ready(struct pipeline *p)
 	return s;
 }
 
-static void stamped(struct slot *s)
+/* Its fence knows when that was, and how it went. */
+static int stamped(struct slot *s)
 {
-	if (!s->stamping)
-		return;
-	s->stamping = false;
-	s->stamped = now();
+	struct sync_fence_info fence;
+	struct sync_file_info info = {
+		.num_fences = 1, .sync_fence_info = (uintptr_t)&fence,
+	};
+
+	if (retry_ioctl(s->fence, SYNC_IOC_FILE_INFO, &info))
+		return failed("SYNC_IOC_FILE_INFO");
+	if (fence.status < 0)
+		return failed_with("vion", fence.status);
+	close(s->fence);
+	s->fence = -1;
+	s->stamped = fence.timestamp_ns / 1000;
+	return 0;
 }
 
-static void count(struct pipeline *p, struct slot *s, int64_t time)
+static int64_t own_time(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+	return time.tv_sec * 1000000LL + time.tv_nsec / 1000;
+}
+
+static void add_times(struct pipeline *p, const struct slot *s, int64_t time)
 {
 	struct times *t = &p->times;
 
-	/* It was on the screen before this program heard of the stamp. */
-	if (s->stamping || s->stamped > time)
-		s->stamped = time;
-	s->stamping = false;
 	t->wake += s->came - s->frame.time;
 	t->copy += s->submitted - s->came;
 	t->stamp += s->stamped - s->submitted;
 	t->flip += time - s->stamped;
 	t->whole += time - s->frame.time;
-	if (!p->done++)
+	if (!t->frames++)
 		p->first = time;
 	p->last = time;
 }
 
+static void count(struct pipeline *p, const struct slot *s)
+{
+	p->done++;
+	p->number = s->frame.sequence;
+}
+
 /* It is to be seen, and what was seen before is free. */
-static int shown(struct pipeline *p, struct slot *s, int64_t time)
+static int shown(struct pipeline *p, struct slot *s)
 {
 	struct slot *before = p->shown;
 
-	count(p, s, time);
+	count(p, s);
+	if (p->watch)
+		p->watch(p, s);
 	s->place = SHOWN;
 	p->shown = s;
 	return before ? give_to_camera(p, before) : 0;
 }
 
+/* The screen's mode is set for it: that is not what a frame takes. */
+static int show_first(struct pipeline *p, struct slot *s)
+{
+	if (screen_show(&p->screen, s->framebuffer))
+		return -1;
+	p->own = own_time();
+	return shown(p, s);
+}
+
 /* Without a screen it has been where it was to go when it is stamped. */
 static int pass_without_screen(struct pipeline *p)
 {
-	while (p->ready_count && !p->ready[0]->stamping) {
+	while (p->ready_count && p->ready[0]->fence < 0) {
 		struct slot *s = take_ready(p);
 
-		count(p, s, s->stamped);
+		count(p, s);
+		add_times(p, s, s->stamped);
 		if (give_to_camera(p, s))
 			return -1;
 	}
@@ -318,11 +360,8 @@ static int show_next(struct pipeline *p)
 	if (p->next || !p->ready_count)
 		return 0;
 	s = take_ready(p);
-	if (!p->shown) {
-		if (screen_show(&p->screen, s->framebuffer))
-			return -1;
-		return shown(p, s, now());
-	}
+	if (!p->shown)
+		return show_first(p, s);
 	if (screen_flip(&p->screen, s->framebuffer))
 		return -1;
 	s->place = NEXT;
@@ -338,7 +377,8 @@ static int flipped(struct pipeline *p)
 	if (screen_flipped(&p->screen, &time))
 		return -1;
 	p->next = NULL;
-	return shown(p, s, time);
+	add_times(p, s, time);
+	return shown(p, s);
 }
 
 /* ---- waiting */
@@ -355,13 +395,28 @@ static void tell_second(struct pipeline *p)
 	p->told_done = p->done;
 }
 
+/* What is under way comes to its end first; who cannot wait says so again. */
+static int signalled(struct pipeline *p)
+{
+	struct signalfd_siginfo info;
+
+	if (read(p->stop, &info, sizeof(info)) < 0)
+		return failed("signalfd");
+	if (p->stopped) {
+		fprintf(stderr, "camera: given up\n");
+		return -1;
+	}
+	p->stopped = true;
+	return 0;
+}
+
 static int handle(struct pipeline *p, const struct pollfd *camera,
 		  const struct pollfd *screen, const struct pollfd *stop,
-		  const struct pollfd *buffers)
+		  const struct pollfd *fences)
 {
 	for (int i = 0; i < SLOTS; i++)
-		if (buffers[i].revents)
-			stamped(&p->slots[i]);
+		if (fences[i].revents && stamped(&p->slots[i]))
+			return -1;
 	if (screen->revents && flipped(p))
 		return -1;
 	if (camera->revents & POLLERR) {
@@ -370,8 +425,8 @@ static int handle(struct pipeline *p, const struct pollfd *camera,
 	}
 	if (camera->revents && take_frame(p))
 		return -1;
-	if (stop->revents)
-		p->stopped = true;
+	if (stop->revents && signalled(p))
+		return -1;
 	return show_next(p);
 }
 
@@ -388,14 +443,11 @@ static int wait_and_handle(struct pipeline *p)
 	struct pollfd fds[3 + SLOTS] = {
 		{ may_take(p) ? p->camera : -1, POLLIN, 0 },
 		{ p->next ? p->screen.fd : -1, POLLIN, 0 },
-		{ p->stopped ? -1 : p->stop, POLLIN, 0 },
+		{ p->stop, POLLIN, 0 },
 	};
 
-	/* POLLIN: nobody writes it any more. */
 	for (int i = 0; i < SLOTS; i++) {
-		struct slot *s = &p->slots[i];
-
-		fds[3 + i].fd = s->stamping ? s->dmabuf : -1;
+		fds[3 + i].fd = p->slots[i].fence;
 		fds[3 + i].events = POLLIN;
 	}
 	if (poll(fds, 3 + SLOTS, -1) < 0)
@@ -421,24 +473,19 @@ static int hold(struct pipeline *p)
 	return 0;
 }
 
-static int64_t own_time(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-	return time.tv_sec * 1000000LL + time.tv_nsec / 1000;
-}
-
-static void tell_all(const struct pipeline *p, int64_t own)
+static void tell_all(const struct pipeline *p)
 {
 	const struct times *t = &p->times;
-	unsigned long n = p->done;
+	int64_t own = own_time() - p->own;
+	unsigned long n = t->frames;
 
+	if (p->done)
+		printf("%lu frames of %ux%u in %s, %s, up to number %u, %lu skipped by the camera\n",
+		       p->done, p->picture.width, p->picture.height,
+		       p->picture.format->name, p->copy ? "copied" : "shared",
+		       p->number, p->skipped);
 	if (!n)
 		return;
-	printf("%lu frames of %ux%u in %s, %s, %lu skipped by the camera\n", n,
-	       p->picture.width, p->picture.height, p->picture.format->name,
-	       p->copy ? "copied" : "shared", p->skipped);
 	if (n > 1)
 		printf("%.1f frames a second\n",
 		       (n - 1) * 1e6 / (p->last - p->first));
@@ -467,20 +514,17 @@ static int start(struct pipeline *p)
 
 int pipeline_run(struct pipeline *p)
 {
-	int64_t own;
-
 	if (start(p))
 		return -1;
 	p->told = now();
-	own = own_time();
+	p->own = own_time();
 	while (!has_ended(p)) {
 		if (wait_and_handle(p))
 			return -1;
 		tell_second(p);
 	}
-	own = own_time() - own;
+	tell_all(p);
 	if (capture_stop(p->camera))
 		return -1;
-	tell_all(p, own);
 	return p->hold && !p->stopped ? hold(p) : 0;
 }

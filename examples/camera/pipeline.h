@@ -26,7 +26,7 @@ struct slot {
 	int dmabuf;
 	void *addr;			/* NULL: not mapped */
 	uint32_t framebuffer;
-	bool stamping;			/* vion is not known to be done */
+	int fence;			/* vion's; -1: it is done */
 	struct frame frame;
 	int64_t came, submitted, stamped;
 };
@@ -38,9 +38,12 @@ struct times {
 	int64_t stamp;	/* -> stamped */
 	int64_t flip;	/* -> on the screen */
 	int64_t whole;
+	unsigned long frames;
 };
 
 struct pipeline {
+	/* Given what is on the screen now; @shown was, before. NULL: nobody. */
+	void (*watch)(struct pipeline *p, struct slot *s);
 	const char *camera_device, *screen_device;
 	bool no_screen, hold, copy;
 	unsigned long limit;		/* of frames; 0: none */
@@ -60,7 +63,9 @@ struct pipeline {
 	bool stopped;
 	uint32_t sequence;		/* of the last one that came */
 	unsigned long taken, done, skipped;
-	struct times times;
+	uint32_t number;		/* of the last one that is done */
+	struct times times;		/* not of the first one on a screen */
+	int64_t own;			/* this program's, when they began */
 	int64_t first, last;		/* when those were done */
 	int64_t told;			/* when a line was last printed, */
 	unsigned long told_done;	/* and how many were done then */
