@@ -15,6 +15,7 @@
 #include "bench.h"
 
 #define EXAMPLE "build/examples/camera"
+#define BEFORE_BUSY "version %*d timestamp %*d cpu0 %*d %*d %*d %*d %*d %*d "
 
 /* Both in microseconds. */
 struct cost {
@@ -30,8 +31,7 @@ static double busy_time(void)
 
 	if (!file)
 		die("/proc/schedstat");
-	found = fscanf(file, "version %*d timestamp %*d cpu0 %*d %*d %*d %*d"
-		       " %*d %*d %llu", &ns);
+	found = fscanf(file, BEFORE_BUSY "%llu", &ns);
 	fclose(file);
 	errno = ENODATA;
 	if (found != 1)
