@@ -69,6 +69,15 @@ void ion_heaps_close(struct heaps *heaps)
 	heaps->count = 0;
 }
 
+/* What may be taken unasked has the heap that programs take unasked. */
+bool ion_heaps_have_system(const struct heaps *heaps)
+{
+	for (unsigned int i = 0; i < heaps->count; i++)
+		if (heaps->heap[i].data.heap_id == ION_HEAP_TYPE_SYSTEM)
+			return true;
+	return false;
+}
+
 static const struct backend *find(const char *name)
 {
 	for (size_t i = 0; i < COUNT(backends); i++)
@@ -77,12 +86,12 @@ static const struct backend *find(const char *name)
 	return NULL;
 }
 
-static int open_client(const struct backend *backend)
+static int open_client(const struct backend *backend, bool unasked)
 {
 	int fd;
 
 	if (backend->open) {
-		fd = ion_client_open(backend);
+		fd = ion_client_open(backend, unasked);
 		if (fd >= 0 && backend == &ion_memfd_backend)
 			ion_expect_memfd();
 		return fd;
@@ -94,31 +103,12 @@ static int open_client(const struct backend *backend)
 	return fd;
 }
 
-/* A client in the library all of whose heaps have to be asked for by name. */
-static bool lacks_system(int fd)
-{
-	struct ion_heap_data heaps[ION_NUM_HEAP_IDS];
-	unsigned int count;
-
-	if (ion_client_heaps(fd, heaps, ION_NUM_HEAP_IDS, &count))
-		return false;
-	for (unsigned int i = 0; i < count; i++)
-		if (heaps[i].heap_id == ION_HEAP_TYPE_SYSTEM)
-			return false;
-	return true;
-}
-
-/* What may be taken unasked has the heap that programs take unasked. */
 static int open_first(void)
 {
 	int ret = -ENOENT;
 
 	for (size_t i = 0; i < COUNT(backends); i++) {
-		ret = open_client(backends[i]);
-		if (ret >= 0 && lacks_system(ret)) {
-			ion_close(ret);
-			ret = -ENODEV;
-		}
+		ret = open_client(backends[i], true);
 		/* Short of something is not the same as not there. */
 		if (ret >= 0 || ion_is_shortage(ret))
 			break;
@@ -138,7 +128,7 @@ int ion_open_backend(const char *name)
 	if (!name)
 		return open_first();
 	backend = find(name);
-	return backend ? open_client(backend) : -EINVAL;
+	return backend ? open_client(backend, false) : -EINVAL;
 }
 
 int ion_open(void)
@@ -169,13 +159,15 @@ const char *ion_backend(int fd)
 	return is_ion(fd) ? ion_backend_itself.name : NULL;
 }
 
-static int try(const struct backend *backend)
+static int try(const struct backend *backend, bool *by_name)
 {
 	struct heaps heaps = { 0 };
 	int ret;
 
+	*by_name = false;
 	if (backend->open) {
 		ret = backend->open(&heaps);
+		*by_name = !ion_heaps_have_system(&heaps);
 		ion_heaps_close(&heaps);
 		return ret;
 	}
@@ -189,6 +181,7 @@ static int try(const struct backend *backend)
 int ion_probe_backend(const char *name, char *why, size_t size)
 {
 	const struct backend *backend = name ? find(name) : NULL;
+	bool by_name;
 	int ret;
 
 	if (!backend) {
@@ -196,13 +189,14 @@ int ion_probe_backend(const char *name, char *why, size_t size)
 			snprintf(why, size, "there is no such backend");
 		return -EINVAL;
 	}
-	ret = try(backend);
+	ret = try(backend, &by_name);
 	if (!why)
 		return ret;
 	errno = -ret;
 	switch (ret) {
 	case 0:
-		snprintf(why, size, "%s: %s", backend->node, backend->what);
+		snprintf(why, size, "%s: %s%s", backend->node, backend->what,
+			 by_name ? ", but not \"system\": only by name" : "");
 		break;
 	case -ENOENT:
 		snprintf(why, size, "there is no %s", backend->node);

@@ -295,7 +295,7 @@ static void prepare_for_fork(void)
 	fork_error = -pthread_atfork(before_fork, in_parent, in_child);
 }
 
-static int open_client(const struct backend *backend)
+static int open_client(const struct backend *backend, bool unasked)
 {
 	struct client *client;
 	int ends[2], ret;
@@ -310,6 +310,10 @@ static int open_client(const struct backend *backend)
 	ret = backend->open(&client->heaps);
 	if (ret)
 		goto err_free;
+	if (unasked && !ion_heaps_have_system(&client->heaps)) {
+		ret = -ENODEV;
+		goto err_heaps;
+	}
 	/* Who reads from it by mistake should not wait for ever. */
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
 		ret = -errno;
@@ -332,7 +336,7 @@ err_free:
 	return ret;
 }
 
-int ion_client_open(const struct backend *backend)
+int ion_client_open(const struct backend *backend, bool unasked)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int ret, state;
@@ -341,7 +345,7 @@ int ion_client_open(const struct backend *backend)
 	if (fork_error)
 		return fork_error;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	ret = open_client(backend);
+	ret = open_client(backend, unasked);
 	pthread_setcancelstate(state, NULL);
 	return ret;
 }

@@ -64,6 +64,7 @@ bool ion_is_shortage(int error);
 void ion_heap_fill(struct heap *heap, const char *name, __u32 type, __u32 id,
 		   int fd);
 void ion_heaps_close(struct heaps *heaps);
+bool ion_heaps_have_system(const struct heaps *heaps);
 
 int ion_dma_buf_check(int fd);
 int ion_dma_buf_sync(int fd, __u64 flags);
@@ -75,9 +76,10 @@ void ion_expect_memfd(void);
 
 /*
  * The calls of <ion/ion.h> for a client that lives in the library. -ENOTTY if
- * @fd is no such client; out parameters are set on success only.
+ * @fd is no such client; out parameters are set on success only. @unasked: nobody
+ * named the backend, which is -ENODEV without the system heap.
  */
-int ion_client_open(const struct backend *backend);
+int ion_client_open(const struct backend *backend, bool unasked);
 int ion_client_close(int fd);
 const char *ion_client_backend(int fd);
 int ion_client_alloc(int fd, size_t len, size_t align, unsigned int heap_mask,

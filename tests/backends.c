@@ -173,6 +173,7 @@ static int with_another_heap(void *arg)
 {
 	int ion, handle = 0;
 	struct stat st;
+	char why[200];
 
 	(void)arg;
 	expect(sys(stat("/dev/dma_heap/system", &st)), 0);
@@ -187,6 +188,8 @@ static int with_another_heap(void *arg)
 	ion = open_ion();
 	assert_string_equal(ion_backend(ion), "memfd");
 	ion_close(ion);
+	expect(ion_probe_backend(kind->name, why, sizeof(why)), 0);
+	assert_non_null(strstr(why, "only by name"));
 	ion = open_client();
 	expect(alloc(ion, PAGE, 0, SYSTEM, &handle), -ENODEV);
 	expect(alloc(ion, PAGE, 0, ~0U, &handle), 0);

@@ -128,8 +128,8 @@ const char *ion_backend_name(unsigned int i);
  *	used; may be NULL
  * @size: room in @why, in bytes; a longer sentence is cut
  *
- * Return: 0 if it can be used; -EINVAL: there is no such name; or as
- * ion_open_backend().
+ * Return: 0 if it can be used, though ion_open() may pass it over; -EINVAL: there
+ * is no such name; or as ion_open_backend().
  */
 int ion_probe_backend(const char *name, char *why, size_t size);
 
