@@ -36,7 +36,7 @@ static const struct format xr24 = {
 };
 
 struct stage {
-	struct pipeline pipeline;
+	struct pipeline pipeline;	/* first: its watchers know the stage by it */
 	const unsigned char *memory;	/* the screen's */
 	unsigned char *seen;		/* a copy of it */
 	unsigned char digits[10][GLYPH_HEIGHT][GLYPH_WIDTH * 4];
@@ -365,12 +365,23 @@ static void expect_no_flip(struct stage *stage, struct slot *slot)
 	expect_on_screen(stage, slot);
 }
 
-static void show_two(struct stage *stage, struct slot *slots)
+static void open_stage_with_two(struct stage *stage)
 {
+	struct slot *slots = stage->pipeline.slots;
+
+	open_stage(stage);
 	fill_frame(&slots[0], 0x11);
 	fill_frame(&slots[1], 0x22);
 	expect(screen_show(&stage->pipeline.screen, slots[0].framebuffer), 0);
 	expect_on_screen(stage, &slots[0]);
+}
+
+static void expect_flip_behind(struct stage *stage, __u32 gate,
+			       struct slot *slot)
+{
+	expect(signal_fence(stage->vgem, gate), 0);
+	wait_for_flip(stage);
+	expect_on_screen(stage, slot);
 }
 
 /* A flip to what somebody still writes comes when that has been written. */
@@ -381,16 +392,13 @@ static void screen_waits_for_a_fence(void **state)
 	__u32 gate;
 
 	(void)state;
-	open_stage(&stage);
-	show_two(&stage, slots);
+	open_stage_with_two(&stage);
 	gate = shut_gate(&stage, &slots[1], VGEM_WRITE);
 	flip_to(&stage, &slots[1]);
 	expect_no_flip(&stage, &slots[0]);
 
 	memset(slots[1].addr, 0x33, SIZE);
-	expect(signal_fence(stage.vgem, gate), 0);
-	wait_for_flip(&stage);
-	expect_on_screen(&stage, &slots[1]);
+	expect_flip_behind(&stage, gate, &slots[1]);
 	expect(stage.seen[0], 0x33);
 	close_stage(&stage);
 }
@@ -403,8 +411,7 @@ static void screen_waits_for_vion(void **state)
 	__u32 gate;
 
 	(void)state;
-	open_stage(&stage);
-	show_two(&stage, slots);
+	open_stage_with_two(&stage);
 	gate = shut_gate(&stage, &slots[1], 0);
 	flip_to(&stage, &slots[1]);
 	wait_for_flip(&stage);
@@ -415,9 +422,7 @@ static void screen_waits_for_vion(void **state)
 	flip_to(&stage, &slots[1]);
 	expect_no_flip(&stage, &slots[0]);
 
-	expect(signal_fence(stage.vgem, gate), 0);
-	wait_for_flip(&stage);
-	expect_on_screen(&stage, &slots[1]);
+	expect_flip_behind(&stage, gate, &slots[1]);
 	expect(read_number(&stage, stage.seen), 12345);
 	close_stage(&stage);
 }

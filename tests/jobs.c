@@ -1347,18 +1347,24 @@ static void foreign_jobs_are_done_at_once(void **state)
 		skip();
 }
 
+/* Where there is no udmabuf, the test is skipped. */
+static unsigned char *map_foreign(size_t size, int *fd)
+{
+	*fd = make_udmabuf(size);
+	if (*fd < 0)
+		skip();
+	return map(*fd, size);
+}
+
 /* Behind a job of ours, which is behind a gate. */
 static void foreign_jobs_can_be_interrupted(void **state)
 {
 	struct fixture *f = *state;
 	struct gate gate = make_gate(f->fd);
-	int fd = make_udmabuf(SIZE);
+	int fd;
+	unsigned char *addr = map_foreign(SIZE, &fd);
 	struct vion_job job = fill_job(0, 4, 1), foreign;
-	unsigned char *addr;
 
-	if (fd < 0)
-		skip();
-	addr = map(fd, SIZE);
 	expect(shut(&gate, VGEM_WRITE), 0);
 	expect(submit(f->vion, &job), 0);
 	foreign = copy_job(fd, 1, 0, 0, 4);
@@ -1403,15 +1409,12 @@ static void a_waiting_foreign_job_may_be_killed(void **state)
 {
 	struct fixture *f = *state;
 	struct gate gate = make_gate(f->fd);
-	int fd = make_udmabuf(SIZE);
+	int fd;
+	unsigned char *addr = map_foreign(SIZE, &fd);
 	struct vion_job job = crc_job(0, 4);
-	unsigned char *addr;
 	struct pair pair;
 	pid_t pid;
 
-	if (fd < 0)
-		skip();
-	addr = map(fd, SIZE);
 	fill(f->addr, SIZE, 15);
 	expect(shut(&gate, VGEM_WRITE), 0);
 	pid = start_child(&pair, f, submits_foreign);
@@ -1440,15 +1443,12 @@ static int fills_foreign(struct pair *pair)
 static void a_kill_stops_a_long_foreign_job(void **state)
 {
 	struct fixture *f = *state;
-	int fd = make_udmabuf(BIG), status = 0;
+	int fd, status = 0;
+	unsigned char *addr = map_foreign(BIG, &fd);
 	struct vion_job job = crc_job(0, 4);
-	unsigned char *addr;
 	struct pair pair;
 	pid_t pid;
 
-	if (fd < 0)
-		skip();
-	addr = map(fd, BIG);
 	expect(reg(f->vion, fd), 0);
 	for (__u64 id = 1; !status && id < 20; id++) {
 		memset(addr, 0, BIG);
