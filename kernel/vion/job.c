@@ -325,8 +325,8 @@ static void sum_piece(struct job *job, size_t at, size_t len)
 }
 
 /*
- * Does nobody want the rest? Either a worker does it, to which no signal comes,
- * or who submits it, while whom nobody closes the file.
+ * Does nobody want the rest? A worker gets no signals, and who does a job while
+ * submitting it has the file open.
  */
 static bool is_stopped(const struct job *job)
 {
