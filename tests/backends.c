@@ -1110,22 +1110,11 @@ static long device(int dev, void *buf, int write)
 
 static char seen[64 * KiB], given[64 * KiB];
 
-static bool all_is_bounced(void)
-{
-	FILE *file = fopen("/proc/cmdline", "re");
-	char line[4096] = "";
-
-	assert_non_null(file);
-	assert_non_null(fgets(line, sizeof(line), file));
-	fclose(file);
-	return strstr(line, "swiotlb=force");
-}
-
 /* A device and the CPU see what the other wrote, and nothing older. */
 static void devices_take_turns(void **state)
 {
 	int dev = open("/dev/ion-test", O_RDWR | O_CLOEXEC), ion, fd;
-	bool arrives = kind->bounces || !all_is_bounced();
+	bool arrives = kind->bounces || !bounces();
 	void *addr;
 
 	(void)state;

@@ -13,16 +13,6 @@
 
 #define SIZE (4 * PAGE)
 
-static bool bounces(void)
-{
-	char line[4096] = "";
-	int fd = expect_ok(sys(open("/proc/cmdline", O_RDONLY)));
-
-	expect_ok(sys(read(fd, line, sizeof(line) - 1)));
-	close(fd);
-	return strstr(line, "swiotlb=force");
-}
-
 /* A thread that begins CPU access. */
 struct beginner {
 	int fd, tid;

@@ -34,17 +34,7 @@ static long copy(int test, unsigned long door, void *ptr, uint64_t offset,
 	return request(test, door, &data);
 }
 
-/* A device has no way to set-aside memory then. */
-static bool bounces(void)
-{
-	char text[4096] = "";
-	int fd = expect_ok(sys(open("/proc/cmdline", O_RDONLY)));
-
-	expect_ok(sys(read(fd, text, sizeof(text) - 1)));
-	close(fd);
-	return strstr(text, "swiotlb=force");
-}
-
+/* A device has no way to set-aside memory if it has to be bounced. */
 static void is_refused(int fd)
 {
 	int test = open_test();

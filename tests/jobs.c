@@ -1117,8 +1117,9 @@ static void jobs_keep_their_buffers(void **state)
 static void ended_jobs_have_nothing(void **state)
 {
 	struct fixture *f = *state;
-	long long bytes = counted_bytes();
 
+	/* Who polled a dma-buf may have been told before it was let go of. */
+	expect_bytes_soon(SIZE);
 	for (int i = 0; i < 100; i++) {
 		int fd = alloc_fd(f->ion, SYSTEM, SIZE);
 		int other = alloc_fd(f->ion, SYSTEM, SIZE), fence;
@@ -1131,7 +1132,7 @@ static void ended_jobs_have_nothing(void **state)
 		close(other);
 		expect(request(f->vion, VION_UNREGISTER_ION, &fd), 0);
 		close(fd);
-		expect(counted_bytes(), bytes);
+		expect(counted_bytes(), SIZE);
 		close(fence);
 	}
 }
@@ -1444,11 +1445,15 @@ static void a_kill_stops_a_long_foreign_job(void **state)
 {
 	struct fixture *f = *state;
 	int fd, status = 0;
-	unsigned char *addr = map_foreign(BIG, &fd);
+	unsigned char *addr;
 	struct vion_job job = crc_job(0, 4);
 	struct pair pair;
 	pid_t pid;
 
+	/* No more than 256 KiB in a piece are bounced, and udmabuf's is one. */
+	if (bounces())
+		skip();
+	addr = map_foreign(BIG, &fd);
 	expect(reg(f->vion, fd), 0);
 	for (__u64 id = 1; !status && id < 20; id++) {
 		memset(addr, 0, BIG);

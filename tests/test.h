@@ -215,6 +215,17 @@ static inline ino_t inode_of(int fd)
 	return st.st_ino;
 }
 
+/* Do devices reach no memory but bounce buffers? tests/run has such a boot. */
+static inline bool bounces(void)
+{
+	char line[4096] = "";
+	int fd = expect_ok(sys(open("/proc/cmdline", O_RDONLY | O_CLOEXEC)));
+
+	expect_ok(sys(read(fd, line, sizeof(line) - 1)));
+	close(fd);
+	return strstr(line, "swiotlb=force");
+}
+
 /* How many descriptors this process has open. */
 static inline int open_descriptors(void)
 {
