@@ -719,12 +719,13 @@ static void sync_files_tell_the_end(void **state)
 static void a_fence_may_expire(void **state)
 {
 	struct fixture *f = *state;
-	struct gate gate = make_gate(f->fd);
+	struct gate gate;
 	struct vgem_signal signal;
 	struct vion_job job = fill_job(0, 4, 1);
 
 	if (!LP64)
 		skip();
+	gate = make_gate(f->fd);
 	expect(shut(&gate, VGEM_WRITE), 0);
 	expect(submit(f->vion, &job), 0);
 	wait_for(f->fd, POLLOUT);
@@ -1117,23 +1118,28 @@ static void jobs_keep_their_buffers(void **state)
 static void ended_jobs_have_nothing(void **state)
 {
 	struct fixture *f = *state;
+	__u64 id;
 
 	/* Who polled a dma-buf may have been told before it was let go of. */
 	expect_bytes_soon(SIZE);
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 400; i++) {
 		int fd = alloc_fd(f->ion, SYSTEM, SIZE);
 		int other = alloc_fd(f->ion, SYSTEM, SIZE), fence;
 
 		expect(reg(f->vion, fd), 0);
 		fence = submit_with_fence(f->vion, copy_job(other, i % 2, 0, 0,
-							    SIZE), NULL);
-		wait_for(fence, POLLIN);
+							    SIZE), &id);
+		if (i % 4 < 2)
+			wait_for(fence, POLLIN);
+		else
+			while (ask_result(f->vion, id) == -EAGAIN)
+				sched_yield();
 		/* Of which the job has all that is left. */
 		close(other);
 		expect(request(f->vion, VION_UNREGISTER_ION, &fd), 0);
 		close(fd);
-		expect(counted_bytes(), SIZE);
 		close(fence);
+		expect(counted_bytes(), SIZE);
 	}
 }
 
@@ -1361,9 +1367,9 @@ static unsigned char *map_foreign(size_t size, int *fd)
 static void foreign_jobs_can_be_interrupted(void **state)
 {
 	struct fixture *f = *state;
-	struct gate gate = make_gate(f->fd);
 	int fd;
 	unsigned char *addr = map_foreign(SIZE, &fd);
+	struct gate gate = make_gate(f->fd);
 	struct vion_job job = fill_job(0, 4, 1), foreign;
 
 	expect(shut(&gate, VGEM_WRITE), 0);
@@ -1409,9 +1415,9 @@ static int submits_foreign(struct pair *pair)
 static void a_waiting_foreign_job_may_be_killed(void **state)
 {
 	struct fixture *f = *state;
-	struct gate gate = make_gate(f->fd);
 	int fd;
 	unsigned char *addr = map_foreign(SIZE, &fd);
+	struct gate gate = make_gate(f->fd);
 	struct vion_job job = crc_job(0, 4);
 	struct pair pair;
 	pid_t pid;

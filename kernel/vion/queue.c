@@ -96,7 +96,8 @@ struct outcome {
  * @last: the fence of the last one that was queued, or NULL; protected by
  *	@submit
  * @run: does @jobs, one at a time, as far as fences allow
- * @clean: frees @done
+ * @clean: frees @done; queued with @lock held, so that who has seen that there
+ *	is something to free can flush it
  * @closing: no more is done; written once, and looked at without a lock
  * @lock: protects the lists, their count and the outcomes
  * @jobs: those that have not ended, in order
@@ -234,8 +235,9 @@ static bool is_ready(struct queued_job *q)
 }
 
 /*
- * Who knows that it has ended can ask how, and have given back what it had: so
- * that comes before the signal, and the job may be gone by then.
+ * Who knows that it has ended can ask how, and wait until what it had is given
+ * back: so that is on its way before anybody can see the end, and the job may be
+ * gone by then.
  */
 static void end_job(struct queued_job *q, int status)
 {
@@ -248,12 +250,12 @@ static void end_job(struct queued_job *q, int status)
 	spin_lock(&queue->lock);
 	set_outcome(queue, fence->seqno, status, q->job.crc32);
 	list_move_tail(&q->node, &queue->done);
+	queue_work(cleaners, &queue->clean);
 	spin_unlock(&queue->lock);
 	if (status)
 		dma_fence_set_error(fence, status);
 	dma_fence_signal(fence);
 	dma_fence_put(fence);
-	queue_work(cleaners, &queue->clean);
 }
 
 static struct queued_job *first_job(struct vion_queue *queue)
@@ -606,7 +608,7 @@ int vion_queue_result(struct vion_queue *queue, struct vion_result *result)
 }
 
 /**
- * vion_queue_flush() - give back what jobs that have ended still have
+ * vion_queue_flush() - wait until jobs that have ended have given back all
  * @queue: the open file's
  *
  * Context: may sleep. Waits, whatever signals come, for a worker that takes
@@ -614,14 +616,7 @@ int vion_queue_result(struct vion_queue *queue, struct vion_result *result)
  */
 void vion_queue_flush(struct vion_queue *queue)
 {
-	bool used;
-
-	spin_lock(&queue->lock);
-	used = queue->count;
-	spin_unlock(&queue->lock);
-	if (used)
-		queue_work(cleaners, &queue->clean);
-	/* Who has given back the last may be about to return. */
+	/* It may miss what is being queued right now, but not what was. */
 	flush_work(&queue->clean);
 }
 
