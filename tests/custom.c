@@ -367,31 +367,29 @@ static void *work(void *arg)
 		} else {
 			load->strange = ret;
 		}
-		/* Or the module would never be seen unused. */
-		usleep(load->way * 300);
+		/* Or the module would hardly ever be seen unused. */
+		usleep(300 + load->way * 300);
 	}
 	return NULL;
 }
 
-/* Until somebody has got a buffer since, or nothing would be under load. */
+/* Until everybody has got a buffer since, or nothing would be under load. */
 static void wait_for_load(const struct load *loads, size_t count)
 {
-	long before = 0, now = 0;
+	for (size_t i = 0; i < count; i++) {
+		long before = __atomic_load_n(&loads[i].allocated,
+					      __ATOMIC_RELAXED);
 
-	for (size_t i = 0; i < count; i++)
-		before += __atomic_load_n(&loads[i].allocated,
-					  __ATOMIC_RELAXED);
-	while (now <= before) {
-		sched_yield();
-		now = 0;
-		for (size_t i = 0; i < count; i++)
-			now += __atomic_load_n(&loads[i].allocated,
-					       __ATOMIC_RELAXED);
+		while (__atomic_load_n(&loads[i].allocated,
+				       __ATOMIC_RELAXED) <= before &&
+		       !__atomic_load_n(&loads[i].strange, __ATOMIC_RELAXED))
+			sched_yield();
 	}
 }
 
 static void is_removed_under_load(void **state)
 {
+	const int times = fewer_if_slow(50);
 	struct load loads[4] = { 0 };
 	int busy = 0;
 
@@ -403,7 +401,7 @@ static void is_removed_under_load(void **state)
 		expect(pthread_create(&loads[i].thread, NULL, work, &loads[i]),
 		       0);
 	}
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < times; i++) {
 		long ret;
 
 		while ((ret = unload("heap_test")) == -EWOULDBLOCK) {
@@ -418,9 +416,8 @@ static void is_removed_under_load(void **state)
 	for (size_t i = 0; i < COUNT(loads); i++) {
 		expect(pthread_join(loads[i].thread, NULL), 0);
 		expect(loads[i].strange, 0);
-		/* Else it was no load, or nothing was removed. */
-		assert_true(loads[i].allocated > 50);
 	}
+	/* Else nothing was removed, or nobody was in the way. */
 	assert_true(loads[0].refused > 0);
 	assert_true(busy > 0);
 	expect(unload("heap_test"), 0);

@@ -346,11 +346,12 @@ static int rarest(const unsigned int *seen)
 
 static void killed_at_any_moment(void **state)
 {
+	const int kills = fewer_if_slow(KILLS);
 	unsigned int seen[PHASES] = { 0 }, seed = 1;
 
 	(void)state;
 	remember_pool_size();
-	for (int i = 0; i < KILLS; i++) {
+	for (int i = 0; i < kills; i++) {
 		/* With pools and without, and with what they had taken away. */
 		if (i % 8 == 0)
 			expect(set_pool_size(i % 16 ? "16M" : "0"), 0);
@@ -374,7 +375,7 @@ static void killed_at_any_moment(void **state)
 		assert_true(seen[i] > 0);
 	}
 	restore_pool_size();
-	sum_up(KILLS, "kills survived");
+	sum_up(kills, "kills survived");
 	all_is_as_before();
 }
 
@@ -648,17 +649,18 @@ static int count_lines(long wanted)
 /* Half are gone before it is, the rest go with it. */
 static int be_many_clients(void *sock)
 {
-	const struct rlimit most = { CLIENTS + 100, CLIENTS + 100 };
+	const int clients = fewer_if_slow(CLIENTS);
+	const struct rlimit most = { clients + 100, clients + 100 };
 	static int ions[CLIENTS];
 	char byte;
 	int handle;
 
 	expect(sys(setrlimit(RLIMIT_NOFILE, &most)), 0);
-	for (int i = 0; i < CLIENTS; i++) {
+	for (int i = 0; i < clients; i++) {
 		ions[i] = open_ion();
 		expect(ion_alloc(ions[i], PAGE, 0, SYSTEM, CACHED, &handle), 0);
 	}
-	for (int i = 0; i < CLIENTS; i += 2) {
+	for (int i = 0; i < clients; i += 2) {
 		if (!i) {
 			expect(sys(write(*(int *)sock, "", 1)), 1);
 			expect(sys(read(*(int *)sock, &byte, 1)), 1);
@@ -679,6 +681,7 @@ static void expect_clients(int clients, int others)
 
 static void many_clients(void **state)
 {
+	const int clients = fewer_if_slow(CLIENTS);
 	int others = count_clients(), sockets[2];
 	char byte;
 
@@ -687,10 +690,10 @@ static void many_clients(void **state)
 	start(be_many_clients, &sockets[1]);
 	close(sockets[1]);
 	expect(sys(read(sockets[0], &byte, 1)), 1);
-	expect_clients(CLIENTS, others);
+	expect_clients(clients, others);
 	expect(sys(write(sockets[0], "", 1)), 1);
 	expect(sys(read(sockets[0], &byte, 1)), 1);
-	expect_clients(CLIENTS / 2, others);
+	expect_clients(clients / 2, others);
 	kill_workers();
 	close(sockets[0]);
 	expect(count_clients(), others);

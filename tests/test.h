@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -335,6 +336,15 @@ static inline void spin(unsigned int turns)
 {
 	while (turns--)
 		asm volatile("");
+}
+
+/* On the debug kernel a quarter: there each takes many times as long. */
+static inline unsigned int fewer_if_slow(unsigned int count)
+{
+	struct utsname uts;
+
+	expect(sys(uname(&uts)), 0);
+	return strstr(uts.release, "-debug") ? count / 4 : count;
 }
 
 /* For the summary of tests/run, which adds up what has the same name. */
