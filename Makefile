@@ -234,7 +234,7 @@ tried = > $(MODULES)/log 2>&1 || { \
 	echo "the modules do not build for Linux $(kernel_release), which is not" \
 		"one of the tested: $(TESTED) (see $(MODULES)/log)"; exit 1; }; \
 	cat $(MODULES)/log
-KBUILD = $(MAKE) -C $(KERNELDIR) M=$(abspath $(MODULES))/kernel
+IN_KBUILD = -C $(KERNELDIR) M=$(abspath $(MODULES))/kernel
 
 modules:
 	@test -e $(UTSRELEASE) || \
@@ -245,7 +245,7 @@ modules:
 	@mkdir -p $(MODULES)
 	@cp -rsf $(abspath kernel) $(MODULES)
 	@ln -sfn $(abspath include) $(MODULES)/include
-	$(if $(filter $(series),$(TESTED)),,@)$(KBUILD) modules \
+	$(if $(filter $(series),$(TESTED)),,@)$(MAKE) $(IN_KBUILD) modules \
 		$(if $(filter $(series),$(TESTED)),,$(tried))
 
 # Modules that use ours, built as anybody's driver would be.
@@ -259,7 +259,7 @@ test_modules: modules
 	done
 
 modules_install: modules
-	$(KBUILD) CONFIG_MODULE_SIG_ALL= modules_install
+	$(MAKE) $(IN_KBUILD) CONFIG_MODULE_SIG_ALL= modules_install
 
 # ---- in a VM
 
