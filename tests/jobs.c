@@ -1134,6 +1134,9 @@ static void ended_jobs_have_nothing(void **state)
 		else
 			while (ask_result(f->vion, id) == -EAGAIN)
 				sched_yield();
+		/* Whoever is asked knows. */
+		expect(result_of(f->vion, id).status, 0);
+		expect(sync_status(fence), 1);
 		/* Of which the job has all that is left. */
 		close(other);
 		expect(request(f->vion, VION_UNREGISTER_ION, &fd), 0);

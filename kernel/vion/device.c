@@ -113,9 +113,7 @@ static int vion_submit(struct vion_file *vion, struct vion_job __user *user)
 	up_read(&vion->lock);
 	if (!buffer)
 		return -ENXIO;
-	ret = vion_queue_submit(vion->queue, buffer, &job, user);
-	vion_buffer_put(buffer);
-	return ret;
+	return vion_queue_submit(vion->queue, buffer, &job, user);
 }
 
 static int vion_result(struct vion_file *vion, struct vion_result __user *user)

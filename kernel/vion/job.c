@@ -218,7 +218,8 @@ static int check_access(struct job *job)
 /**
  * vion_job_init() - check a job, and get all that it needs
  * @job: the job, of which only @args and @closing are there
- * @buffer: the registered buffer; the job takes a reference of its own
+ * @buffer: the registered buffer, with a reference that is the job's now,
+ *	whatever comes of it
  * @client: the open file's
  *
  * Context: process context, may sleep. Takes reservation locks.
@@ -230,13 +231,13 @@ int vion_job_init(struct job *job, struct vion_buffer *buffer,
 {
 	int ret;
 
-	ret = check_args(&job->args);
-	if (ret)
-		return ret;
-	job->access[0].buffer = vion_buffer_get(buffer);
+	job->access[0].buffer = buffer;
 	job->access[0].write = is_writer(&job->args);
 	job->count = 1;
 
+	ret = check_args(&job->args);
+	if (ret)
+		goto err_fini;
 	if (job->args.type == VION_JOB_COPY)
 		ret = get_other(job, client);
 	else if (job->args.type == VION_JOB_STAMP)

@@ -99,7 +99,8 @@ struct outcome {
  * @clean: frees @done; queued with @lock held, so that who has seen that there
  *	is something to free can flush it
  * @closing: no more is done; written once, and looked at without a lock
- * @lock: protects the lists, their count and the outcomes
+ * @lock: protects the lists, their count and the outcomes, and that they and the
+ *	fences say the same of a job's end. Taken before fences' locks.
  * @jobs: those that have not ended, in order
  * @done: those that have
  * @count: of jobs that have not ended, or that are not all given back
@@ -235,9 +236,8 @@ static bool is_ready(struct queued_job *q)
 }
 
 /*
- * Who knows that it has ended can ask how, and wait until what it had is given
- * back: so that is on its way before anybody can see the end, and the job may be
- * gone by then.
+ * Whichever way its end is seen, it is seen in all others then, and what it had
+ * is on its way back, so that one can wait for it.
  */
 static void end_job(struct queued_job *q, int status)
 {
@@ -251,10 +251,11 @@ static void end_job(struct queued_job *q, int status)
 	set_outcome(queue, fence->seqno, status, q->job.crc32);
 	list_move_tail(&q->node, &queue->done);
 	queue_work(cleaners, &queue->clean);
-	spin_unlock(&queue->lock);
 	if (status)
 		dma_fence_set_error(fence, status);
 	dma_fence_signal(fence);
+	/* From here on the job may be gone. */
+	spin_unlock(&queue->lock);
 	dma_fence_put(fence);
 }
 
@@ -534,7 +535,8 @@ err_sync:
 /**
  * vion_queue_submit() - submit a job
  * @queue: the open file's
- * @buffer: the registered buffer, which cannot go away
+ * @buffer: the registered buffer, with a reference that is the job's now,
+ *	whatever comes of it
  * @args: the job
  * @user: where the answer goes
  *
@@ -548,8 +550,10 @@ int vion_queue_submit(struct vion_queue *queue, struct vion_buffer *buffer,
 	int ret, fd = -1;
 
 	q = kzalloc(sizeof(*q), GFP_KERNEL_ACCOUNT);
-	if (!q)
+	if (!q) {
+		vion_buffer_put(buffer);
 		return -ENOMEM;
+	}
 	INIT_LIST_HEAD(&q->node);
 	q->queue = queue;
 	q->job.args = *args;
