@@ -367,7 +367,7 @@ static void *work(void *arg)
 		} else {
 			load->strange = ret;
 		}
-		/* Or the module would hardly ever be seen unused. */
+		/* Its pace: or the module would hardly ever be seen unused. */
 		usleep(300 + load->way * 300);
 	}
 	return NULL;
@@ -401,6 +401,7 @@ static void is_removed_under_load(void **state)
 		expect(pthread_create(&loads[i].thread, NULL, work, &loads[i]),
 		       0);
 	}
+	wait_for_load(loads, COUNT(loads));
 	for (int i = 0; i < times; i++) {
 		long ret;
 
@@ -416,6 +417,8 @@ static void is_removed_under_load(void **state)
 	for (size_t i = 0; i < COUNT(loads); i++) {
 		expect(pthread_join(loads[i].thread, NULL), 0);
 		expect(loads[i].strange, 0);
+		/* Else it was no load. */
+		assert_true(loads[i].allocated > times);
 	}
 	/* Else nothing was removed, or nobody was in the way. */
 	assert_true(loads[0].refused > 0);
